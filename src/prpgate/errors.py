@@ -1,0 +1,49 @@
+"""What can go wrong, as types. Exceptions are for faults and refusals that end a command; outcomes are values.
+
+Exit codes: 0 ok, 1 refused, 2 usage, 3 a bug (with a log file), 4 store down, 5 could not tell, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+OK, REFUSED, USAGE, BUG, STORE_DOWN, COULD_NOT_TELL, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+
+class UserError(Exception):
+    """A command cannot go on, and the person can do something about it.
+
+    `code` is a short stable word for programs, `hint` says why or what else is possible, and `next_action` is
+    the exact command to type next, or None.
+    """
+
+    exit_code = REFUSED
+
+    def __init__(
+        self, message: str, *, code: str = "refused", hint: str | None = None, next_action: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.hint = hint
+        self.next_action = next_action
+
+
+class UsageError(UserError):
+    """The command line or a file the person wrote does not say something that can be done."""
+
+    exit_code = USAGE
+
+
+class StoreDown(UserError):
+    """The store did not answer, refused us, or is not the store of this project."""
+
+    exit_code = STORE_DOWN
+
+
+class CouldNotTell(UserError):
+    """A check could be neither passed nor failed (missing objects, an unreachable remote)."""
+
+    exit_code = COULD_NOT_TELL
+
+
+class LockLost(UserError):
+    """The merge lock was held and is not any more; `message` says who has it now or who broke it."""

@@ -1,0 +1,1 @@
+"""The store: which server (discover), our own (embedded), how we talk (client, scripts), where things are (keys)."""

@@ -1,0 +1,45 @@
+"""Names of everything in the store. All keys of a project share the hash tag {project}, so one slot holds them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class LaneKeys(NamedTuple):
+    """Keys of one lane, in the order in which every lane script takes them as KEYS."""
+
+    s: str  # hash: state, phase, holder, fence, deadline, cap, intent, look, window, seen, closed …
+    q: str  # sorted set: ticket id -> number
+    a: str  # sorted set: ticket id -> alive-until (server ms)
+    r: str  # sorted set: ticket id -> reserved-until (server ms)
+    u: str  # set: ticket ids whose grace window is used
+    i: str  # hash: id -> JSON of who it is
+    kept: str  # hash: head -> JSON of an intent whose push may still land
+    rec: str  # hash: head -> JSON of a landing's record
+    log: str  # stream, capped: what happened
+    v: str  # hash, of the project: "tree:steps:class" -> JSON of a verdict
+    w: str  # prefix of the wake lists, one per waiter
+
+
+class Keys:
+    """Key names of one project."""
+
+    def __init__(self, project: str) -> None:
+        self.prefix = f"prp:{{{project}}}:"
+        self.meta = self.prefix + "meta"  # hash: store_id, epoch, created
+        self.cursor = self.prefix + "cursor"  # string: the last lane tip seen
+        self.recorded = self.prefix + "recorded"  # hash: PRP id -> JSON of the recorded entry
+        self.pending = self.prefix + "pending"  # hash: PRP id -> JSON list, the chain of pending milestones
+        self.claims = self.prefix + "claims"  # hash: PRP id -> JSON of the claim
+        self.completing = self.prefix + "completing"  # hash: PRP id -> JSON of the marker
+        self.maxrev = self.prefix + "maxrev"  # hash: PRP id -> the highest rev number ever seen
+        self.fence = self.prefix + "fence"  # string: counter of claims' fences
+        self.events = self.prefix + "events"  # stream, capped: PRP events
+        self.agents = self.prefix + "agents"  # hash: agent -> JSON of who and when last seen
+        self.verdicts = self.prefix + "verdicts"  # hash: "tree:steps:class" -> JSON
+        self.lanes = self.prefix + "lanes"  # set: names of the lanes that were ever used
+
+    def lane(self, name: str) -> LaneKeys:
+        base = f"{self.prefix}lane:{name}:"
+        parts = (base + p for p in ("s", "q", "a", "r", "u", "i", "kept", "rec", "log"))
+        return LaneKeys(*parts, self.verdicts, base + "w:")

@@ -1,0 +1,66 @@
+"""Which prp.toml counts: the lane's, as of its last fetched tip, not the working tree's.
+
+Old branches have no prp.toml and an agent can edit the one it has; the lane's own file binds everybody alike. Before
+it has landed (right after `prp init`) the working tree's is all there is.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .config import FILE, Config, parse
+from .errors import UsageError
+from .gitrepo import Repo
+
+RECORD = "prp.record"  # git config, written by `prp install`: "<remote> <branch>" of the lane that is the record
+
+
+def working_tree(repo: Repo) -> Config | None:
+    """The working tree's own prp.toml, None when there is none (or no working tree)."""
+    if repo.bare:
+        return None
+    try:
+        with open(os.path.join(repo.top, FILE), encoding="utf-8") as f:
+            return parse(f.read(), FILE)
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        raise UsageError(f"{FILE} is not UTF-8.", code="config") from None
+
+
+def record(repo: Repo) -> tuple[str, str] | None:
+    """(remote, branch) of the lane that is the record: as installed, else as the working tree says."""
+    remote, _, branch = (repo.config(RECORD) or "").partition(" ")
+    if remote and branch:
+        return remote, branch
+    here = working_tree(repo)
+    return (here.remote, here.ledger_lane) if here else None
+
+
+def at(repo: Repo, rev: str) -> Config | None:
+    """prp.toml as of a commit, None when it has none."""
+    data = repo.blob(f"{rev}:{FILE}")
+    if data is None:
+        return None
+    return parse(data.decode("utf-8", "replace"), f"{FILE} of {rev[:12]}")
+
+
+def find(repo: Repo) -> Config | None:
+    """The Config that binds this clone, None when neither the lane nor the working tree has a prp.toml."""
+    where = record(repo)
+    if where:
+        tip = repo.known_tip(*where)
+        config = at(repo, tip) if tip else None
+        if config:
+            return config
+    return working_tree(repo)
+
+
+def require(repo: Repo) -> Config:
+    """`find`, or a UsageError that names `prp init`."""
+    config = find(repo)
+    if config is None:
+        raise UsageError(
+            f"no {FILE} here: this repository does not use prpgate yet.", code="no-config", next_action="prp init"
+        )
+    return config

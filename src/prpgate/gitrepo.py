@@ -62,8 +62,14 @@ class GitError(CouldNotTell):
 
     def __init__(self, args: Iterable[str], code: int, stderr: str) -> None:
         said = stderr.strip().splitlines()
-        super().__init__(f"git {' '.join(args)} ended with {code}: {said[-1] if said else 'no message'}", code="git")
+        super().__init__(f"git {_verb(args)} ended with {code}: {said[-1] if said else 'no message'}", code="git")
         self.stderr = stderr
+
+
+def _verb(args: Iterable[str]) -> str:
+    """The git command among its arguments, without the options before it."""
+    words = list(args)
+    return words[2] if words[0] == "--git-dir" else words[0]
 
 
 class Tip(NamedTuple):
@@ -99,7 +105,7 @@ class Repo:
                 timeout=timeout_s,
             )
         except subprocess.TimeoutExpired:
-            raise CouldNotTell(f"git {args[0]} did not end within {timeout_s:g} s", code="git-timeout") from None
+            raise CouldNotTell(f"git {_verb(args)} did not end within {timeout_s:g} s", code="git-timeout") from None
         except FileNotFoundError:
             raise UsageError("git is not installed, or not on PATH.", code="no-git") from None
         if check and done.returncode:
@@ -272,7 +278,16 @@ class Repo:
 
     def remote_tip(self, remote: str, branch: str, timeout_s: float = 8.0) -> Tip:
         """Ask the remote for a branch's tip. Raises CouldNotTell when it does not answer."""
-        out = self.text("ls-remote", "--refs", remote, f"refs/heads/{branch}", env=quiet_env(), timeout_s=timeout_s)
+        out = self.text(
+            "--git-dir",
+            self.git_dir,
+            "ls-remote",
+            "--refs",
+            remote,
+            f"refs/heads/{branch}",
+            env=quiet_env(),
+            timeout_s=timeout_s,
+        )
         for line in out.splitlines():
             sha, _, name = line.partition("\t")
             if name == f"refs/heads/{branch}":
@@ -282,6 +297,8 @@ class Repo:
     def fetch_tip(self, remote: str, branch: str, timeout_s: float = 30.0) -> None:
         """Bring the branch's commits here, into a ref of our own. No tracking ref and no FETCH_HEAD is touched."""
         self.run(
+            "--git-dir",
+            self.git_dir,
             "fetch",
             "--quiet",
             "--no-tags",

@@ -7,10 +7,13 @@ it has landed (right after `prp init`) the working tree's is all there is.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from .config import FILE, Config, parse
 from .errors import UsageError
-from .gitrepo import Repo
+
+if TYPE_CHECKING:
+    from .gitrepo import Repo
 
 RECORD = "prp.record"  # git config, written by `prp install`: "<remote> <branch>" of the lane that is the record
 

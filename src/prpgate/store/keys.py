@@ -34,6 +34,11 @@ class Keys:
         self.completing = self.prefix + "completing"  # hash: PRP id -> JSON of the marker
         self.maxrev = self.prefix + "maxrev"  # hash: PRP id -> the highest rev number ever seen
         self.fence = self.prefix + "fence"  # string: counter of claims' fences
+        self.unproven = (
+            self.prefix + "unproven"
+        )  # hash: PRP id -> JSON of a complete line that waits for a green landing
+        self.landings = self.prefix + "landings"  # sorted set, capped: "head tree" -> number, in the order of landing
+        self.landed = self.prefix + "landed"  # hash: seal -> "1" if its first landing changed more than the ledger
         self.events = self.prefix + "events"  # stream, capped: PRP events
         self.agents = self.prefix + "agents"  # hash: agent -> JSON of who and when last seen
         self.verdicts = self.prefix + "verdicts"  # hash: "tree:steps:class" -> JSON
@@ -41,5 +46,5 @@ class Keys:
 
     def lane(self, name: str) -> LaneKeys:
         base = f"{self.prefix}lane:{name}:"
-        parts = (base + p for p in ("s", "q", "a", "r", "u", "i", "kept", "rec", "log"))
-        return LaneKeys(*parts, self.verdicts, base + "w:")
+        s, q, a, r, u, i, kept, rec, log = (base + p for p in ("s", "q", "a", "r", "u", "i", "kept", "rec", "log"))
+        return LaneKeys(s, q, a, r, u, i, kept, rec, log, self.verdicts, base + "w:")

@@ -1,0 +1,171 @@
+"""A run's grip on the lane: taken over from the landing, kept alive in the background, given back with the verdict.
+
+Whatever goes wrong with the store here costs the lane its news of this run, never the run its colour.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+from prpgate import identity, lane, prps, smoke
+from prpgate.errors import CouldNotTell, StoreDown, UserError
+from prpgate.lock import Granted, Lost, MergeLock, Who
+from prpgate.messages import smoke as say
+from prpgate.model import Verdict
+from prpgate.store.client import connect
+
+if TYPE_CHECKING:
+    import runner
+
+    from prpgate.config import Config
+    from prpgate.gitrepo import Repo
+    from prpgate.lock import Lease, Look
+    from prpgate.store.client import Store
+
+AGENT, KLASS = "ci", "ci"
+ADDRESSES = ("PRP_REDIS_URL", "REDIS_URL")
+STORE_S = 5.0  # for one answer of the store
+TRIES, PAUSE_S = 3, 2.0  # for the verdict: a store that restarts is back by then
+LATER_MOST = 200  # commits after this one that are asked for a green verdict
+
+
+class Hold:
+    """No grip at all: the run only checks. `why` says why; it is what the summary shows of the lane."""
+
+    fence = ""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def give(self, result: str, reason: str) -> str:
+        """Give the verdict and let go. Says what became of it."""
+        return self.why
+
+
+class LaneHold(Hold):
+    """This run speaks for a landing on a lane. While the `with` block lasts the lock, if it was had, is renewed."""
+
+    def __init__(self, config: Config, repo: Repo, event: runner.Event, name: str, head: str, store: Store) -> None:
+        super().__init__("")
+        self.config, self.repo, self.event, self.name, self.head = config, repo, event, name, head
+        self.store, self.lock = store, MergeLock(store, name, config.times)
+        self.tree = repo.tree(head) or ""
+        self.steps = smoke.steps_hash(config.smoke, config.smoke_budget_s)
+        self.lease: Lease | None = None
+        self.over = threading.Event()
+        self.renewing = threading.Thread(target=self._renew, name="renew", daemon=True)
+
+    def adopt(self) -> Self:
+        """Take the lane over if it is this run's to have, and bring the live state up to what landed."""
+        if self.config.gate == "ci":
+            me = f"ci:{self.event.run}:{secrets.token_hex(8)}"
+            who = Who(me, me, AGENT, identity.host(), os.getpid(), "ci", None, self.head)
+            # Where a later tip is green already this is old news: it must not hold the lane, nor close it.
+            if not self._in_branch()[1]:
+                answer = self.lock.adopt(
+                    self.head, who, self.event.run_url, self._look(), tree=self.tree, steps=self.steps, klass=KLASS
+                )
+                if isinstance(answer, Granted):
+                    self.lease, self.fence = answer.lease, str(answer.lease.fence)
+                    self.renewing.start()
+            self.why = say.adopted(self.name, self.fence) if self.lease else say.apart(self.name)
+        else:
+            self.why = say.gate_none(self.name)
+        lane.publish(self.repo, self.config, self.store, self.name, self.head)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        if self.lease:
+            self.renewing.join(STORE_S * 2)
+        self.store.close()
+
+    def _look(self) -> Look | None:
+        try:
+            return lane.observe(self.repo, self.config, self.lock.state())[1]
+        except CouldNotTell:
+            return None  # the checkout keeps no credentials; whoever looks next attributes what came
+
+    def _renew(self) -> None:
+        """Runs beside the steps, on a connection of its own, until the block ends or the lock is lost."""
+        store: Store | None = None
+        while self.lease and not self.over.wait(self.config.times.ci_lease_ms / 6000):
+            try:
+                store = store or connect(self.config, self.repo.top, timeout_s=STORE_S, start=False)
+                answer = MergeLock(store, self.name, self.config.times).ci_renew(self.lease)
+            except UserError:
+                continue  # the next one may get through: the lease is six times as long as this pause
+            if isinstance(answer, Lost):
+                break
+        if store:
+            store.close()
+
+    def give(self, result: str, reason: str) -> str:
+        self.over.set()  # a renewal after the verdict would only be told that it is over
+        tries = TRIES if result != smoke.UNKNOWN else 1  # a cancelled run has seconds left
+        for n in range(tries):
+            try:
+                return self._give(result, reason)
+            except StoreDown as e:
+                if n + 1 == tries:
+                    return say.verdict_lost(self.name, result, e.message)
+                time.sleep(PAUSE_S)
+        return self.why
+
+    def _give(self, result: str, reason: str) -> str:
+        said = self.why
+        if self.config.gate == "ci":
+            in_branch, later_green = (True, False) if self.lease else self._in_branch()
+            judged = self.lock.verdict(
+                *(self.head, self.tree, self.steps, KLASS, result, self.lease.fence if self.lease else None),
+                in_branch=in_branch,
+                later_green=later_green,
+                by=AGENT,
+                reason=reason,
+                run_url=self.event.run_url,
+            )
+            said = say.judged(self.name, result, judged)
+        if result != smoke.UNKNOWN:
+            verdict = Verdict(self.tree, self.steps, KLASS, result)
+            prps.note_verdict(self.store, verdict, agent=AGENT, sha=self.head, run_url=self.event.run_url)
+        return said
+
+    def _in_branch(self) -> tuple[bool, bool]:
+        """Whether the commit is in the lane now, and whether a later tip of it is green already."""
+        try:
+            tip = self.repo.remote_tip(self.config.remote, self.name).sha
+            if tip and not self.repo.has(tip):
+                self.repo.fetch_tip(self.config.remote, self.name)
+        except CouldNotTell:
+            tip = self.head  # the event says that it was there
+        if not tip or not self.repo.is_ancestor(self.head, tip):
+            return False, False
+        later = self.repo.commits(self.head, tip, "--first-parent")[-LATER_MOST:]
+        records = (self.lock.record(commit) for commit in later)
+        return True, any(r.verdict == smoke.GREEN for r in records if r)
+
+
+def take(config: Config, repo: Repo, event: runner.Event, name: str | None, head: str) -> Hold:
+    """The lane, as far as this run can have it. A store that does not answer is said, not raised."""
+    if name is None:
+        return Hold(say.no_lane(event.name, event.ref))
+    if not config.store_url and not any(os.environ.get(address, "").strip() for address in ADDRESSES):
+        return Hold(say.NO_STORE)
+    store = None
+    try:
+        store = connect(config, repo.top, timeout_s=STORE_S, start=False)
+        return LaneHold(config, repo, event, name, head, store).adopt()
+    except UserError as e:
+        if store:
+            store.close()
+        return Hold(say.store_silent(e.message))

@@ -1,0 +1,80 @@
+"""lock status|log|break, redis-merge-status, why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import ops
+from ..errors import OK, UserError
+from ..messages import lane as words
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..lock import LaneState
+    from ..output import Output
+
+
+def status(args: argparse.Namespace, out: Output) -> int:
+    session = ops.Session(url=args.redis_url)
+    states = [session.lock(name).state() for name in session.lanes(args.lane)]
+    out.answer(lanes=[ops.lane_json(s) for s in states])
+    for state in states:
+        _show(state, out)
+    return OK
+
+
+def _show(state: LaneState, out: Output) -> None:
+    out.say(words.lane_line(state), colour="bold")
+    if state.holder:
+        out.say(f"  fence {state.fence}, on {state.holder.host}, until {words.clock(state.holder.deadline_ms / 1000)}")
+    for t in state.queue:
+        kind = "waiting" if t.kind == "waiting" else "place kept"
+        out.say(f"  {t.position}. {t.agent}  {kind} since {words.span(t.since_ms / 1000)}")
+    if state.state == "reconciling":
+        out.say("  The next push that reaches the remote looks and goes on. If none ever will:")
+        out.say(f'  prp lock break {state.name} --fence {state.fence} --reason "why"')
+
+
+def log(args: argparse.Namespace, out: Output) -> int:
+    session = ops.Session(url=args.redis_url)
+    events = [e for name in session.lanes(args.lane) for e in session.lock(name).log(args.count)]
+    events.sort(key=lambda e: tuple(int(n) for n in e.id.split("-")))
+    events = events[-args.count :]
+    out.answer(events=[ops.event_json(e) for e in events])
+    if not out.json:
+        rows = [
+            (words.moment(e.id), e.lane, e.event, e.fence or "", e.agent or "", (e.sha or "")[:10], e.detail or "")
+            for e in events
+        ]
+        out.table(rows, head=("TIME", "LANE", "EVENT", "FENCE", "AGENT", "SHA", "DETAIL"))
+    if not events:
+        out.note("Nothing has happened yet: the first push to a lane is the first line here.")
+    return OK
+
+
+def break_(args: argparse.Namespace, out: Output) -> int:
+    from ..lock import Lost
+
+    session = ops.Session(url=args.redis_url)
+    name = args.lane or session.config.ledger_lane
+    lock = session.lock(name)
+    before = lock.state()
+    if not args.reason.strip():
+        raise UserError("a reason is needed: the holder will read it.", code="usage")
+    answer = lock.break_(args.fence, session.agent.name, args.reason)
+    if isinstance(answer, Lost):
+        raise words.not_broken(answer.state, args.fence)
+    out.say(f"{name}: the hold of {words.holder_words(before)} is ended. It is in the log, with your name and reason.")
+    out.say(f"  prp lock log {name}")
+    out.answer(lane=ops.lane_json(answer.state))
+    return OK
+
+
+def why(args: argparse.Namespace, out: Output) -> int:
+    from ..gitrepo import Repo
+    from ..refusal import last_refusal
+
+    text = last_refusal(Repo().git_dir)
+    out.say(text if text else "Nothing was refused in this worktree so far.")
+    return OK

@@ -1,0 +1,281 @@
+"""The command `prp`: one table of verbs, one boundary that catches, handlers imported when they are asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from .. import __version__
+from ..errors import BUG, INTERRUPTED, OK, USAGE, UserError
+from ..output import Output, inert
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Arg(NamedTuple):
+    """One argument, as argparse takes it."""
+
+    names: tuple[str, ...]
+    more: dict[str, Any]
+
+
+class Verb(NamedTuple):
+    """One command: where its handler is, what it does in a line, what it takes."""
+
+    handler: str  # "module:function" in prpgate.cli
+    help: str
+    args: tuple[Arg, ...] = ()
+    json: bool = True
+
+
+def arg(*names: str, **more: Any) -> Arg:
+    return Arg(names, more)
+
+
+def flag(name: str, help: str) -> Arg:
+    return Arg((name,), {"action": "store_true", "help": help})
+
+
+ID = arg("id", metavar="ID", help="a PRP: its id, stable id or legacy id")
+LANE = arg("lane", nargs="?", metavar="LANE", help="branch name of the lane (default: the lane that is the record)")
+YES = flag("--yes", "take what is proposed and ask nothing")
+
+GROUPS: dict[str, dict[str, Verb]] = {
+    "Set up": {
+        "init": Verb(
+            "setup:init",
+            "set prpgate up in this repository: writes prp.toml, installs the hooks",
+            (
+                YES,
+                arg("--ledger", metavar="PATH", help="the ledger: a YAML file, or a folder with one file per PRP"),
+                arg("--project", metavar="ID", help="project id, such as example.org/team/app"),
+                arg("--scope", choices=("machine", "team"), help="who shares the store: this machine, or a team"),
+                arg("--lane", metavar="BRANCH", help="the branch that is the record (default: main)"),
+            ),
+        ),
+        "join": Verb("setup:join", "a teammate's one command in a fresh clone: hooks, store, state"),
+        "install": Verb("setup:install", "install the git hooks", (flag("--all", "also check every linked worktree"),)),
+        "uninstall": Verb(
+            "setup:uninstall",
+            "take the hooks out again, byte for byte",
+            (flag("--all", "also forget agents, claims and records kept in this clone"),),
+        ),
+        "doctor": Verb("setup:doctor", "check hooks, store, ledger and settings; says what to do"),
+        "whoami": Verb(
+            "setup:whoami",
+            "who you are to the others",
+            (arg("--set", metavar="NAME", help="name the agent who works in this worktree"),),
+        ),
+        "demo": Verb(
+            "demo:demo",
+            "see it work in a throw-away repository (under 30 s)",
+            (flag("--keep", "keep the folder"),),
+            json=False,
+        ),
+    },
+    "PRPs": {
+        "status": Verb(
+            "prps:status", "the project at a glance, or one PRP", (ID._replace(more={**ID.more, "nargs": "?"}),)
+        ),
+        "list": Verb(
+            "prps:list_",
+            "PRPs and who has them",
+            (arg("--status", metavar="STATUS", help="only these (new, validated, in_progress, complete, deprecated)"),),
+        ),
+        "next": Verb("prps:next_", "what is ready to start, and why others are not"),
+        "new": Verb(
+            "prps:new",
+            "add a PRP to the ledger",
+            (
+                arg("title", metavar="TITLE"),
+                arg("--id", dest="new_id", metavar="ID", help="its id (default: the next free one)"),
+            ),
+        ),
+        "validate": Verb("prps:validate", "new -> validated", (ID,)),
+        "start": Verb("prps:start", "claim a PRP: one agent wins", (ID,)),
+        "complete": Verb(
+            "prps:complete",
+            "record it as done, with evidence that is fetched",
+            (ID, flag("--undo", "take back a completion that has not landed")),
+        ),
+        "reopen": Verb(
+            "prps:reopen", "take a complete PRP up again", (ID, arg("--reason", required=True, metavar="WHY"))
+        ),
+        "check": Verb(
+            "prps:check",
+            "judge the ledger: what is staged, some files, or all of it",
+            (
+                flag("--all", "everything, old entries too"),
+                flag("--staged", "what is staged, against HEAD"),
+                flag("--github", "as GitHub annotations"),
+                arg("paths", nargs="*", metavar="PATH"),
+            ),
+        ),
+    },
+    "Landing": {
+        "smoke": Verb(
+            "smoke:smoke",
+            "run the smoke gate on what is checked out and record the verdict",
+        ),
+        "lock status": Verb("lane:status", "who holds which lane, who waits", (LANE,)),
+        "lock log": Verb(
+            "lane:log",
+            "what happened on a lane",
+            (LANE, arg("-n", "--count", type=int, default=30, metavar="N", help="how many events (default 30)")),
+        ),
+        "lock break": Verb(
+            "lane:break_",
+            "end somebody's hold; it is written down",
+            (
+                LANE,
+                arg("--fence", type=int, required=True, metavar="N", help="the hold's fence, from prp lock status"),
+                arg("--reason", required=True, metavar="WHY"),
+            ),
+        ),
+        "redis-merge-status": Verb("lane:status", "the same as lock status", (LANE,)),
+        "why": Verb("lane:why", "the last refusal again, in full", json=False),
+    },
+    "Store": {
+        "redis-status": Verb("store:redis_status", "which store, which rule found it, does it answer, how fast"),
+        "redis-sync": Verb("store:redis_sync", "bring the live state up to what the lane records"),
+        "store start": Verb("store:start", "start this machine's store"),
+        "store stop": Verb("store:stop", "stop this machine's store; its data stay"),
+        "store status": Verb("store:status", "this machine's store: process, data, memory"),
+        "store adopt": Verb(
+            "store:adopt",
+            "make the store that answers the store of this project",
+            (YES, flag("--replace", "even when it holds another id")),
+        ),
+    },
+    "Called by git and other tools": {
+        "hook": Verb(
+            "hook:hook",
+            "run one of our hooks for a hook framework",
+            (arg("name", choices=("commit-msg", "pre-push", "pre-commit")), arg("args", nargs="*")),
+            json=False,
+        ),
+        "renew": Verb("hook:renew", "renew this worktree's claims", (flag("--quiet", "say nothing"),), json=False),
+    },
+}
+VERBS = {name: verb for group in GROUPS.values() for name, verb in group.items()}
+
+
+def usage() -> str:
+    lines = ["prp: keeps many people and agents out of each other's way in one git repository", ""]
+    for group, verbs in GROUPS.items():
+        lines.append(f"{group}:")
+        lines += [f"  {name:<20} {verb.help}" for name, verb in verbs.items()]
+        lines.append("")
+    lines += [
+        "Every command: --help; most: --json (one object on stdout) and --redis-url URL.",
+        "New here? prp demo shows it at work; prp init sets it up in your repository.",
+        "Exit codes: 0 ok, 1 refused, 2 usage, 3 a fault (log file), 4 store down, 5 could not tell, 130 stopped.",
+    ]
+    return "\n".join(lines)
+
+
+def find(argv: Sequence[str]) -> tuple[str, list[str]] | None:
+    """The verb that a command line starts with, and the rest of it."""
+    for words in (2, 1):
+        name = " ".join(argv[:words])
+        if len(argv) >= words and name in VERBS:
+            return name, list(argv[words:])
+    return None
+
+
+def unknown(argv: Sequence[str]) -> UserError:
+    import difflib
+
+    from ..errors import UsageError
+
+    word = argv[0]
+    family = [name for name in VERBS if name.startswith(word + " ")]
+    if family:
+        return UsageError(f"{word} what? {', '.join(family)}.", code="usage", next_action=f"prp {family[0]}")
+    near = difflib.get_close_matches(word, VERBS, n=1)
+    return UsageError(
+        f"{word!r} is no command of prp.", code="usage", next_action=f"prp {near[0]}" if near else "prp --help"
+    )
+
+
+def parse(name: str, rest: list[str]) -> Any:
+    import argparse
+
+    from ..errors import UsageError
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            usage = self.format_usage().strip()
+            raise UsageError(f"{message}.", code="usage", hint=usage, next_action=f"prp {name} --help")
+
+    verb = VERBS[name]
+    parser = Parser(prog=f"prp {name}", description=verb.help[0].upper() + verb.help[1:] + ".")
+    for a in verb.args:
+        parser.add_argument(*a.names, **a.more)
+    if verb.json:
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, text for people on stderr")
+    else:
+        parser.set_defaults(json=False)
+    parser.add_argument("--redis-url", metavar="URL", help="use this store (default: found by itself)")
+    return parser.parse_args(rest)
+
+
+def dispatch(argv: Sequence[str]) -> int:
+    """Run one command line. Raises UserError for refusals; argparse exits by itself for wrong usage."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        more = find(argv[1:]) if argv and argv[0] == "help" else None
+        if more:
+            parse(more[0], ["--help"])
+        print_usage()
+        return OK if argv else USAGE
+    if argv[0] in ("-V", "--version"):
+        Output().say(f"prpgate {__version__}")
+        return OK
+    found = find(argv)
+    if found is None:
+        raise unknown(argv)
+    import importlib
+
+    name, rest = found
+    args = parse(name, rest)
+    module, _, function = VERBS[name].handler.partition(":")
+    handler = getattr(importlib.import_module(f".{module}", __package__), function)
+    code: int | None = handler(args, Output(json=args.json))
+    return code or OK
+
+
+def print_usage() -> None:
+    Output().say(usage())
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Entry point: the only place that catches everything."""
+    argv = sys.argv[1:] if argv is None else argv
+    out = Output(json="--json" in argv)
+    try:
+        return dispatch(argv)
+    except UserError as e:
+        out.refuse(e)
+        return e.exit_code
+    except KeyboardInterrupt:
+        out.note("prp: stopped")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`prp list | head`): not our fault, and nothing to say to nobody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception as e:  # noqa: BLE001 - the one boundary
+        from .. import faults
+
+        path = faults.record(e)
+        if out.json:
+            out.refuse(UserError(f"a fault in prpgate: {inert(e)}", code="bug", hint=f"The details are in {path}"))
+        else:
+            out.note(faults.sentence(e, path), colour="red")
+        return BUG
+
+
+if __name__ == "__main__":
+    raise SystemExit(run())

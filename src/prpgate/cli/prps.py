@@ -1,0 +1,252 @@
+"""status, list, next, new, validate, start, complete, reopen, check."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import ops
+from ..errors import OK, REFUSED, UsageError
+from ..messages import lane as words
+from ..model import STATUSES
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from ..output import Output
+    from ..prps import Context, Done, PrpState
+
+SHOWN_READY = 10
+
+
+def _claim_words(p: PrpState) -> str:
+    if p.claim and p.claim.live:
+        return f"{p.claim.agent}, {words.span(p.claim.deadline_s)} left"
+    return p.owner or ""
+
+
+def _status_words(p: PrpState) -> str:
+    return f"{p.status} ({p.phase})" if p.phase else p.status
+
+
+def status(args: argparse.Namespace, out: Output) -> int:
+    session = ops.Session(url=args.redis_url)
+    state = ops.read_state(session)
+    if args.id:
+        p = state.resolve(args.id)
+        if p is None:
+            raise _unknown(args.id, state.prps)
+        _show(p, out)
+        out.answer(prp=ops.prp_json(p, whole=True))
+        return OK
+    counts = {s: sum(p.status == s for p in state.prps.values()) for s in STATUSES}
+    out.say(f"{session.config.project}: {len(state.prps)} PRPs", colour="bold")
+    out.say("  " + ", ".join(f"{n} {s}" for s, n in counts.items() if n))
+    mine = [p for p in state.prps.values() if p.claim and p.claim.live and p.claim.agent == session.agent.name]
+    for p in mine:
+        out.say(f"  yours: {p.id}  {p.title}  ({words.span(p.claim.deadline_s if p.claim else 0)} left)")
+    for name in session.lanes():
+        out.say("  " + words.lane_line(session.lock(name).state()))
+    if not state.prps:
+        out.say('The ledger is empty. prp new "title" adds the first PRP.')
+    out.answer(
+        project=session.config.project,
+        agent=session.agent.name,
+        counts=counts,
+        yours=[p.id for p in mine],
+        lanes=[ops.lane_json(session.lock(name).state()) for name in session.lanes()] if out.json else [],
+    )
+    return OK
+
+
+def _show(p: PrpState, out: Output) -> None:
+    out.say(f"{p.id}  {p.title}", colour="bold")
+    rows: list[tuple[str, object]] = [("status", _status_words(p)), ("recorded", p.recorded or "not yet")]
+    if p.claim:
+        rows.append(
+            ("claim", f"{_claim_words(p)} (fence {p.claim.fence}, {p.claim.branch or 'no branch'} on {p.claim.host})")
+        )
+    shown = {"title", "status", "id"}
+    rows += [(k, v) for k, v in p.fields.items() if k not in shown and v not in (None, "", [])]
+    out.table([("  " + k, v) for k, v in rows])
+    for line in p.orphaned:
+        out.say(f"  without effect: {line} (the lane went on without it)", colour="yellow")
+
+
+def list_(args: argparse.Namespace, out: Output) -> int:
+    wanted = [s.strip().replace("-", "_") for s in (args.status or "").split(",") if s.strip()]
+    if bad := [s for s in wanted if s not in STATUSES]:
+        raise UsageError(f"{bad[0]!r} is no status ({', '.join(STATUSES)}).", code="usage", next_action="prp list")
+    session = ops.Session(url=args.redis_url)
+    state = ops.read_state(session)
+    chosen = [p for p in state.prps.values() if not wanted or p.status in wanted]
+    out.answer(prps=[ops.prp_json(p) for p in chosen])
+    if not out.json:
+        out.table(
+            [(p.id, p.priority, _status_words(p), _claim_words(p), p.title) for p in chosen],
+            head=("ID", "PRIO", "STATUS", "WHO", "TITLE"),
+        )
+    if not state.prps:
+        out.note('The ledger is empty. prp new "title" adds the first PRP.')
+    elif not chosen:
+        out.note(f"No PRP is {' or '.join(wanted)}. prp list shows all {len(state.prps)}.")
+    return OK
+
+
+def next_(args: argparse.Namespace, out: Output) -> int:
+    from .. import prps
+
+    session = ops.Session(url=args.redis_url)
+    state = ops.read_state(session)
+    judged = prps.ready(state, session.config)
+    ready = [p for p, why in judged if why is None]
+    out.answer(
+        prps=[ops.prp_json(p) for p in ready],
+        waiting=[{"id": p.id, "why": why} for p, why in judged if why is not None],
+        next_action=f"prp start {ready[0].id}" if ready else None,
+    )
+    for p in ready[:SHOWN_READY]:
+        out.say(f"{p.id}  {p.priority}  {p.title}")
+    if len(ready) > SHOWN_READY:
+        out.say(f"… and {len(ready) - SHOWN_READY} more (prp list --status validated)")
+    if ready:
+        out.say(f"  prp start {ready[0].id}")
+        return OK
+    out.say("Nothing is ready to start.")
+    for p, why in judged[:SHOWN_READY]:
+        out.say(f"  {p.id}: {why}")
+    if any(p.status == "new" for p in state.prps.values()):
+        first = next(p.id for p in state.prps.values() if p.status == "new")
+        out.say(f"  prp validate {first}")
+    elif not state.prps:
+        out.say('  prp new "title"')
+    return OK
+
+
+def _verb(
+    args: argparse.Namespace, out: Output, act: Callable[[Context], Done], said: Callable[[PrpState], str], then: str
+) -> int:
+    session = ops.Session(url=args.redis_url)
+    ops.read_state(session)
+    done = act(session.context())
+    out.say(said(done.prp) + (" (it was already so)" if done.already else "."), colour="green")
+    for note in done.notes:
+        out.say(note)
+    if done.changed_file:
+        out.say(f"Written to {done.changed_file}; commit it with the work.")
+    out.say("  " + then.format(id=done.prp.id))
+    claim = done.prp.claim
+    out.answer(
+        prp=ops.prp_json(done.prp, whole=True),
+        already=done.already,
+        changed_file=done.changed_file,
+        notes=list(done.notes),
+        fence=claim.fence if claim else None,
+        lease_s=claim.deadline_s if claim else None,
+        next_action=then.format(id=done.prp.id),
+    )
+    return OK
+
+
+def new(args: argparse.Namespace, out: Output) -> int:
+    from .. import prps
+
+    if not args.title.strip():
+        raise UsageError("a PRP needs a title.", code="usage", next_action='prp new "title"')
+    return _verb(
+        args,
+        out,
+        lambda ctx: prps.new(ctx, args.title, id=args.new_id),
+        lambda p: f"{p.id} is new: {p.title}",
+        "prp validate {id}",
+    )
+
+
+def validate(args: argparse.Namespace, out: Output) -> int:
+    from .. import prps
+
+    return _verb(args, out, lambda ctx: prps.validate(ctx, args.id), lambda p: f"{p.id} is validated", "prp start {id}")
+
+
+def start(args: argparse.Namespace, out: Output) -> int:
+    from .. import prps
+
+    def said(p: PrpState) -> str:
+        left = f" for {words.span(p.claim.deadline_s)} (any prp command renews it)" if p.claim else ""
+        return f"{p.id} is yours{left}: {p.title}"
+
+    return _verb(args, out, lambda ctx: prps.start(ctx, args.id), said, 'git commit -m "feat({id}): …" && git push')
+
+
+def complete(args: argparse.Namespace, out: Output) -> int:
+    from .. import prps
+
+    if args.undo:
+        return _verb(
+            args,
+            out,
+            lambda ctx: prps.complete_undo(ctx, args.id),
+            lambda p: f"{p.id} is in progress again",
+            "prp status {id}",
+        )
+
+    def said(p: PrpState) -> str:
+        if p.status == "complete":
+            return f"{p.id} is complete: {p.fields.get('verdict') or p.fields.get('github_commit') or 'recorded'}"
+        return f"{p.id} is completing: it is complete once this line has landed and the smoke gate is green on it"
+
+    return _verb(args, out, lambda ctx: prps.complete(ctx, args.id), said, "git commit && git push")
+
+
+def reopen(args: argparse.Namespace, out: Output) -> int:
+    from .. import prps
+
+    return _verb(
+        args,
+        out,
+        lambda ctx: prps.reopen(ctx, args.id, args.reason),
+        lambda p: f"{p.id} is in progress again, and yours",
+        'git commit -m "fix({id}): …" && git push',
+    )
+
+
+def _unknown(given: str, known: Any) -> UsageError:
+    import difflib
+
+    near = difflib.get_close_matches(given, list(known), n=3)
+    hint = f"Did you mean {', '.join(near)}?" if near else None
+    return UsageError(
+        f"{given!r} is no PRP of this project.",
+        code="unknown-prp",
+        hint=hint,
+        next_action=f"prp status {near[0]}" if near else "prp list",
+    )
+
+
+def check(args: argparse.Namespace, out: Output) -> int:
+    if sum((args.all, args.staged, bool(args.paths))) > 1:
+        raise UsageError("--all, --staged and paths: one at a time.", code="usage", next_action="prp check --help")
+    if args.paths:
+        found = ops.check_paths(args.paths)
+        judged = ", ".join(args.paths)
+    else:
+        session = ops.Session(url=args.redis_url)
+        if args.all:
+            found, judged = ops.check_all(session.repo, session.config), session.config.ledger_path
+        else:
+            found, judged = ops.check_staged(session.repo, session.config), "what is staged"
+    errors = [f for f in found if f.severity == "error"]
+    if out.json:
+        shape: dict[str, Any] = {"findings": [ops.finding_json(f) for f in found]}
+        if errors:
+            out.refused_with(f"{len(errors)} errors in {judged}", "findings", errors[0].fix, **shape)
+        else:
+            out.answer(**shape)
+        return REFUSED if errors else OK
+    out.findings(found, github=args.github)
+    if not args.github:
+        for fix in dict.fromkeys(f.fix for f in errors if f.fix):
+            out.say(f"  {fix}")
+        said = "no findings" if not found else f"{len(errors)} errors, {len(found) - len(errors)} remarks"
+        out.note(f"{judged}: {said}")
+    return REFUSED if errors else OK

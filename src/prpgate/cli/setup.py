@@ -1,0 +1,190 @@
+"""init, join, install, uninstall, doctor, whoami."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .. import config as settings
+from .. import identity, ops, policy
+from ..errors import OK, REFUSED, StoreDown, UsageError, UserError
+from ..gitrepo import Repo
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..config import Config
+    from ..install import Report
+    from ..output import Output
+
+
+def init(args: argparse.Namespace, out: Output) -> int:
+    from .. import install as hooks
+    from .. import project
+
+    repo = Repo()
+    path = os.path.join(repo.top, settings.FILE)
+    config = policy.working_tree(repo)
+    wrote = False
+    if config is None:
+        found = project.propose(repo, ledger=args.ledger, project=args.project, scope=args.scope, lane=args.lane)
+        text = project.toml(found)
+        config = settings.parse(text, settings.FILE)
+        for note in found.notes:
+            out.say(note)
+        out.say(
+            f"Project {config.project}, ledger {config.ledger_path}, lane {config.ledger_lane} on {config.remote}, "
+            f"store scope {config.store_scope}."
+        )
+        if not args.yes and not _agreed(out, f"Write {settings.FILE} and install the hooks?"):
+            raise UserError("Nothing was changed.", code="declined", next_action="prp init --help")
+        with open(path, "x", encoding="utf-8") as f:
+            f.write(text)
+        wrote = True
+        out.say(f"Wrote {settings.FILE}.", colour="green")
+    else:
+        asked = [n for n in ("ledger", "project", "scope", "lane") if getattr(args, n)]
+        if asked:
+            raise UsageError(
+                f"{settings.FILE} is there already; --{asked[0]} would not change it.",
+                code="usage",
+                next_action=f"edit {settings.FILE}, then prp init",
+            )
+        out.say(f"{settings.FILE} is there already: {config.project}. It stays as it is.")
+    report = hooks.install(repo, config)
+    _tell(report, out)
+    synced = _bring_up(repo, config, args.redis_url, out, adopt=wrote)
+    then = "prp status"
+    if wrote or not repo.maybe("ls-files", "--error-unmatch", settings.FILE):
+        then = f'git add {settings.FILE} && git commit -m "Use prpgate" && git push'
+    out.say("Nothing else was touched. Next:")
+    out.say(f"  {then}")
+    out.answer(
+        project=config.project,
+        wrote=[settings.FILE] if wrote else [],
+        hooks=report._asdict(),
+        synced=synced,
+        ledger=config.ledger_path,
+        scope=config.store_scope,
+        next_action=then,
+    )
+    return OK
+
+
+def _agreed(out: Output, question: str) -> bool:
+    """Ask on a terminal; without one the proposal is taken, and that is said."""
+    if not sys.stdin.isatty():
+        out.note("No terminal to ask on: taking what is proposed.")
+        return True
+    out.note(f"{question} [Y/n]")
+    return sys.stdin.readline().strip().lower() in ("", "y", "yes")
+
+
+def _tell(report: Report, out: Output) -> None:
+    for line in report.lines:
+        out.say(line)
+
+
+def _bring_up(repo: Repo, config: Config, url: str | None, out: Output, *, adopt: bool) -> int | None:
+    """Reach the store and fill it from the lane. A store that is down is said, and ends nothing."""
+    from .. import prps
+    from ..store import client
+
+    try:
+        store = client.connect(config, repo.top, url=url, timeout_s=5.0, adopt_check=not adopt)
+        with store:
+            if adopt and store.store_id != config.store_id:
+                client.adopt(store, config.store_id)
+            out.say(f"Store: {store.url} ({store.rule})")
+            report = prps.sync(repo, store, config)
+    except StoreDown as e:
+        out.say(f"Store: not reached. {e.message}", colour="yellow")
+        if e.next_action:
+            out.say(f"  {e.next_action}")
+        return None
+    out.say(f"Synced: {report.synced} PRPs")
+    if report.note:
+        out.say(report.note)
+    return int(report.synced)
+
+
+def join(args: argparse.Namespace, out: Output) -> int:
+    from .. import install as hooks
+
+    repo = Repo()
+    _ = repo.top
+    config = policy.require(repo)
+    report = hooks.install(repo, config)
+    _tell(report, out)
+    synced = _bring_up(repo, config, args.redis_url, out, adopt=False)
+    who = identity.agent(repo)
+    out.say(f"You are {who.name} ({who.source}). Next:")
+    out.say("  prp next")
+    out.answer(project=config.project, hooks=report._asdict(), synced=synced, agent=who.name, next_action="prp next")
+    return OK
+
+
+def install(args: argparse.Namespace, out: Output) -> int:
+    from .. import install as hooks
+
+    repo = Repo()
+    report = hooks.install(repo, policy.require(repo))
+    _tell(report, out)
+    out.answer(hooks=report._asdict(), next_action="prp doctor")
+    return OK
+
+
+def uninstall(args: argparse.Namespace, out: Output) -> int:
+    from .. import install as hooks
+
+    repo = Repo()
+    report = hooks.uninstall(repo)
+    _tell(report, out)
+    if args.all:
+        for name in (identity.FILE, "prp-claim", "prp-why"):
+            path = os.path.join(repo.git_dir, name)
+            if os.path.exists(path):
+                os.unlink(path)
+                out.say(f"Removed {name}.")
+    out.answer(hooks=report._asdict())
+    return OK
+
+
+def whoami(args: argparse.Namespace, out: Output) -> int:
+    repo = Repo()
+    if args.set is not None:
+        name = args.set.strip()
+        if not name or len(name) > 200 or not name.isprintable():
+            raise UsageError("an agent's name is one line of up to 200 printable characters.", code="usage")
+        with open(os.path.join(repo.git_dir, identity.FILE), "w", encoding="utf-8") as f:
+            f.write(name + "\n")
+    who = identity.agent(repo)
+    kind = "a person" if identity.is_person(who) else "an agent"
+    out.say(f"{who.name} ({who.source}), {kind}, on {identity.host()}")
+    out.answer(agent=who.name, source=who.source, person=identity.is_person(who), host=identity.host())
+    return OK
+
+
+def doctor(args: argparse.Namespace, out: Output) -> int:
+    from .. import diagnosis
+
+    session = ops.Session(url=args.redis_url)
+    facts = diagnosis.examine(session)
+    for f in facts:
+        mark = {"ok": "ok   ", "warning": "warn ", "error": "ERROR"}[f.level]
+        colour = {"ok": None, "warning": "yellow", "error": "red"}[f.level]
+        out.say(f"{mark}  {f.text}", colour=colour)
+        if f.command:
+            out.say(f"         {f.command}")
+    bad = [f for f in facts if f.level == "error"]
+    warnings = sum(f.level == "warning" for f in facts)
+    said = f"{len(bad)} errors, {warnings} warnings" if bad or warnings else "all is well"
+    out.say(said, colour="red" if bad else "yellow" if warnings else "green")
+    if out.json:
+        shape: dict[str, Any] = {"facts": [f._asdict() for f in facts]}
+        if bad:
+            out.refused_with(bad[0].text, "doctor", bad[0].command, **shape)
+        else:
+            out.answer(**shape)
+    return REFUSED if bad else OK

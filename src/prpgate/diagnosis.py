@@ -1,0 +1,106 @@
+"""What `prp doctor` finds: each fact with its level and the command that mends it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import policy
+from .config import FILE
+from .errors import CouldNotTell, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .ops import Session
+
+
+class Fact(NamedTuple):
+    level: str  # "ok", "warning" or "error"
+    text: str
+    command: str | None = None
+
+
+def examine(session: Session) -> list[Fact]:
+    """Look at everything that must be right for the others' work to be safe. Raises UserError outside a repository."""
+    return [
+        *_policy(session),
+        *_hooks(session),
+        *_identity(session),
+        *_ledger(session),
+        *_store(session),
+        *_lane(session),
+    ]
+
+
+def _policy(session: Session) -> Iterator[Fact]:
+    repo, config = session.repo, session.config
+    yield Fact("ok", f"project {config.project}, policy from {config.where['project']}")
+    here = policy.working_tree(repo)
+    if here is not None and here.project != config.project:
+        yield Fact("error", f"{FILE} here names project {here.project}, the lane's names {config.project}", "git pull")
+    if config.unknown:
+        names = ", ".join(config.unknown)
+        yield Fact("warning", f"{FILE}: this version does not know {names}", "pip install --upgrade prpgate")
+    tip = repo.known_tip(config.remote, config.ledger_lane)
+    if tip is None:
+        yield Fact("warning", f"{config.remote} has no {config.ledger_lane} here yet", f"git fetch {config.remote}")
+    elif policy.at(repo, tip) is None:
+        yield Fact("warning", f"{FILE} is not on {config.ledger_lane} yet: it binds only this clone", "git push")
+
+
+def _hooks(session: Session) -> Iterator[Fact]:
+    from . import install
+
+    for fact in install.inspect(session.repo, session.config):
+        yield Fact(fact.level, fact.text, fact.command)
+
+
+def _identity(session: Session) -> Iterator[Fact]:
+    who = session.agent
+    level = "ok" if who.source != "user and host" else "warning"
+    yield Fact(level, f"you are {who.name} ({who.source})", None if level == "ok" else "prp whoami --set NAME")
+    glass = os.path.join(session.repo.own_dir, "break-glass.jsonl")
+    if os.path.exists(glass):
+        yield Fact("warning", "an emergency push is recorded here and not delivered yet", "prp redis-sync")
+
+
+def _ledger(session: Session) -> Iterator[Fact]:
+    from . import ledger
+
+    path = session.config.ledger_path
+    found = ledger.load(session.repo, session.config, None)
+    errors = [f for f in found.findings if f.severity == "error"]
+    if found.missing:
+        yield Fact("warning", f"no ledger at {path} in this working tree", 'prp new "title"')
+    elif errors:
+        f = errors[0]
+        yield Fact("error", f"{f.file}:{f.line}:{f.column}: {f.message} ({len(errors)} errors)", "prp check --all")
+    else:
+        yield Fact("ok", f"ledger {path}: {len(found.prps)} PRPs")
+
+
+def _store(session: Session) -> Iterator[Fact]:
+    try:
+        store = session.store(timeout_s=2.0)
+        yield Fact("ok", f"store {store.url} ({store.rule}), answered in {store.ping_ms():.1f} ms")
+    except UserError as e:
+        yield Fact("error", e.message, e.next_action or "prp redis-status")
+
+
+def _lane(session: Session) -> Iterator[Fact]:
+    config = session.config
+    if session.repo.remote_url(config.remote) is None:
+        yield Fact(
+            "warning",
+            f"no remote named {config.remote}: nothing is pushed there",
+            f"git remote add {config.remote} URL",
+        )
+        return
+    try:
+        tip = session.repo.remote_tip(config.remote, config.ledger_lane, timeout_s=5.0).sha
+        yield Fact("ok", f"{config.remote} answers; {config.ledger_lane} is at {(tip or 'nothing yet')[:10]}")
+    except CouldNotTell as e:
+        yield Fact("warning", f"{config.remote} does not answer: {e.message}", f"git ls-remote {config.remote}")
+    if not config.smoke:
+        yield Fact("warning", f"no [[smoke]] step in {FILE}: no landing can be proven green", f"edit {FILE}")

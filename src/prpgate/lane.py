@@ -1,0 +1,395 @@
+"""Landing on a lane: what a push brings, whether it may, and what came of it.
+
+Nothing here guesses. Past any deadline, and when a push has ended, the remote is asked and its answer is recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import hook_filter, identity, policy
+from .errors import CouldNotTell, StoreDown, UserError
+from .gitrepo import Repo, lane_of
+from .messages import lane as say
+from .model import ZERO, Intent, RefUpdate
+
+if TYPE_CHECKING:
+    from .config import Config
+    from .identity import Process
+    from .lock import LaneState, Lease, Look, MergeLock
+    from .model import Agent, Finding
+    from .store.client import Store
+
+CONNECT_S = 1.0  # a push never waits longer for a store that does not answer
+FOREIGN_MOST = 200  # commits named one by one in a look; a longer list says nothing more to anybody
+
+
+class Landing(NamedTuple):
+    """A push that holds its lane's lock and may go ahead."""
+
+    lane: str
+    lease: Lease
+    intent: Intent
+
+
+# --- what a push brings ---------------------------------------------------------------------------------------------
+
+
+def lane_update(repo: Repo, config: Config, remote: str, updates: list[RefUpdate]) -> tuple[str, RefUpdate] | None:
+    """The one lane update among the pushed refs, None when there is none. Refuses what cannot land in turn."""
+    lanes = [(name, u) for u in updates if (name := lane_of(config, remote, u.remote_ref))]
+    if not lanes:
+        return None
+    if len(lanes) > 1:
+        raise say.two_lanes(remote, [(u.local_ref, name) for name, u in lanes])
+    name, update = lanes[0]
+    if update.local_sha == ZERO:
+        raise say.deletion(name)
+    if update.remote_sha != ZERO:
+        if not repo.has(update.remote_sha):
+            raise say.fetch_first(remote, name, update.remote_sha)
+        forward = repo.is_ancestor(update.remote_sha, update.local_sha)
+        if forward is None:
+            raise say.cannot_tell(name, "history is missing here (a shallow clone?)", "git fetch --unshallow")
+        if not forward:
+            raise say.not_forward(name, remote)
+    return name, update
+
+
+def judge_range(repo: Repo, config: Config, base: str, head: str) -> list[Finding]:
+    """Findings over what a push would bring: rebase, cherry-pick and revert run no commit hooks."""
+    from . import rules
+
+    old = None if base == ZERO else base
+    found: list[Finding] = []
+    touched = repo.maybe(
+        "log",
+        "--format=%H %P",
+        "--full-history",
+        "--reverse",
+        *([f"{old}..{head}"] if old else [head]),
+        "--",
+        config.ledger_path.rstrip("/"),
+    )
+    if touched:
+        from . import ledger
+
+        after = ledger.load(repo, config, head)
+        before = ledger.load(repo, config, old) if old else ledger.parse(b"", config.ledger_path)
+        found += rules.check_change(before, after)
+        for line in touched.splitlines():
+            sha, *parents = line.split()
+            if len(parents) > 1:
+                sides = [ledger.load(repo, config, p) for p in parents]
+                merged = ledger.load(repo, config, sha)
+                reverts = "revert" in repo.message(sha).lower()
+                found += rules.check_change(sides[0], merged, sides[1:], reverts)
+    known = _known_ids(repo, config, head)
+    for sha, message in repo.messages(old, head):
+        for f in rules.check_message(message, known.__contains__, config.id_pattern):
+            found.append(f._replace(file=f"commit {sha[:10]}"))
+    return list(dict.fromkeys(found))
+
+
+def _known_ids(repo: Repo, config: Config, rev: str) -> set[str]:
+    from . import ledger_scan
+
+    if config.one_file_per_prp:
+        paths = repo.paths_in(rev, config.ledger_path)
+        blobs = repo.blobs([f"{rev}:{p}" for p in paths])
+    else:
+        blobs = [repo.blob(f"{rev}:{config.ledger_path}")]
+    return set().union(*(ledger_scan.known_ids_scan(b) for b in blobs if b))
+
+
+# --- taking the lane ------------------------------------------------------------------------------------------------
+
+
+def contender(repo: Repo, who: Agent, lane: str, process: Process, op: str, prp: str | None, sha: str | None) -> Any:
+    """The lock's Who for one process of this agent in this worktree."""
+    from .lock import Who
+
+    ticket = identity.reservation_id(who, repo, lane)
+    hold = identity.hold_id(ticket, process)
+    return Who(ticket, hold, who.name, identity.host(), process.pid, op, prp, sha)
+
+
+def before_push(
+    repo: Repo, config: Config, remote: str, updates: list[RefUpdate], *, process: Process
+) -> Landing | None:
+    """Decide a push. None: no lane is touched. A Landing: the lock is held. Refused: a UserError that says it all."""
+    found = lane_update(repo, config, remote, updates)
+    if found is None:
+        return None
+    name, update = found
+    intent = Intent(update.local_sha, update.remote_sha)
+    reason = os.environ.get("PRP_BREAK_GLASS", "").strip()
+    if reason:
+        break_glass(repo, config, name, intent, reason)
+        return None
+    bad = [f for f in judge_range(repo, config, intent.base, intent.head) if f.severity == "error"]
+    if bad:
+        raise say.findings(name, bad)
+    from .store.client import connect
+
+    try:
+        store = connect(config, repo.top, timeout_s=CONNECT_S)
+    except StoreDown as e:
+        raise say.store_down(name, e) from None
+    with store:
+        deliver_break_glass(repo, store)
+        return _take(repo, config, store, name, intent, process)
+
+
+def _take(repo: Repo, config: Config, store: Store, name: str, intent: Intent, process: Process) -> Landing:
+    from . import prps
+    from .lock import Closed, Granted, Lost, MergeLock, Refused, Window
+
+    foreign = [f for f in prps.foreign_lines(repo, store, config, intent.base, intent.head) if f.severity == "error"]
+    if foreign:
+        raise say.findings(name, foreign)
+    ids, code = prps.prps_of_range(repo, config, intent.base, intent.head)
+    me = identity.agent(repo)
+    who = contender(repo, me, name, process, "push", ids[0] if ids else None, intent.head)
+    info = {"agent": me.name, "tree": repo.tree(intent.head), "prps": ids, "code": code}
+    lock = MergeLock(store, name, config.times)
+    fixer, looked = False, False
+    until = time.monotonic() + config.times.window_ms / 1000 + 5
+    while True:
+        answer = lock.acquire(who, plain=True, fixer=fixer, intent=intent, info=info)
+        if isinstance(answer, Granted):
+            return Landing(name, answer.lease, intent)
+        if isinstance(answer, Window) and time.monotonic() < until:
+            time.sleep(min(answer.ms_left / 1000 + 0.02, 0.5))
+            continue
+        if isinstance(answer, Closed) and not fixer and _fixes(repo, me, ids, intent, answer.state):
+            fixer = True
+            continue
+        if answer.state.needs_look and not looked:
+            looked = True
+            if reconcile(repo, config, lock, who):
+                continue
+        if isinstance(answer, Closed):
+            raise say.closed(answer.state)
+        if isinstance(answer, Lost):
+            raise say.lost(name, answer.state)
+        position = answer.position if isinstance(answer, Refused) else 1
+        reserved_ms = answer.reserved_ms if isinstance(answer, Refused) else 0
+        raise say.held(answer.state, position, reserved_ms)
+
+
+def _fixes(repo: Repo, me: Agent, ids: list[str], intent: Intent, state: LaneState) -> bool:
+    """May this land on a closed lane: a revert of the culprit, or the culprit's own agent on the culprit's PRP."""
+    closed = state.closed
+    if closed is None:
+        return False
+    if closed.culprit_agent == me.name and (closed.culprit_prp is None or closed.culprit_prp in ids):
+        return True
+    return bool(closed.culprit_sha) and any(
+        f"This reverts commit {closed.culprit_sha}" in message for _, message in repo.messages(intent.base, intent.head)
+    )
+
+
+# --- asking the remote ----------------------------------------------------------------------------------------------
+
+
+def observe(repo: Repo, config: Config, state: LaneState, intent: Intent | None = None) -> tuple[str, Look]:
+    """Ask the remote for the lane's tip and compare. ("in" | "base" | "other", what was seen).
+
+    "in": the intended head is the tip or under it. "base": the tip is still the base. "other": it left the base
+    without the head. Raises CouldNotTell when the remote cannot be reached or its commits cannot be fetched.
+    """
+    from .lock import Look
+
+    intent = intent or state.intent
+    tip = repo.remote_tip(config.remote, state.name).sha
+    if tip and not repo.has(tip):
+        repo.fetch_tip(config.remote, state.name)
+    kept = {k.head: k.base for k in state.kept}
+    if intent:
+        kept[intent.head] = intent.base
+    inside = [h for h in kept if tip and repo.has(h) and repo.is_ancestor(h, tip)]
+    moved = [h for h, base in kept.items() if h not in inside and (tip or ZERO) != base]
+    since = state.seen or (intent.base if intent and intent.base != ZERO else "")
+    foreign: list[str] = []
+    if tip and since and repo.is_ancestor(since, tip):
+        own = {c for h in inside for c in _range(repo, kept[h], h)}
+        foreign = [c for c in repo.commits(since, tip, "--first-parent") if c not in own][-FOREIGN_MOST:]
+    saw = "in" if intent is None or intent.head in inside else "base" if (tip or ZERO) == intent.base else "other"
+    return saw, Look(tip=tip, since=state.seen or "", heads=inside, foreign=foreign, moved=moved)
+
+
+def _range(repo: Repo, base: str, head: str) -> list[str]:
+    if base != ZERO and not repo.has(base):
+        return [head]
+    return repo.commits(base, head, "--max-count=2000")
+
+
+def reconcile(repo: Repo, config: Config, lock: MergeLock, who: Any) -> bool:
+    """An earlier push's outcome is unknown: take the look, ask the remote, submit. False when it could not be told."""
+    look = lock.look(who)
+    if look is None:
+        return False
+    try:
+        saw, seen = observe(repo, config, lock.state())
+    except CouldNotTell:
+        return False
+    lock.submit(look, saw, seen)
+    return True
+
+
+# --- after the push -------------------------------------------------------------------------------------------------
+
+
+def watch(repo: Repo, config: Config, landing: Landing, process: Process) -> None:
+    """Renew the lease while the pushing process lives, then ask the remote and report.
+
+    Runs detached: it never prints or prompts. Ends when the outcome is recorded, when the lock is lost, or at the
+    hold's cap; then the next caller reconciles.
+    """
+    from .lock import MergeLock
+    from .store.client import connect
+
+    every_s = config.times.lease_ms / 3000
+    store = None
+    give_up = time.monotonic() + config.times.cap_ms / 1000 + 60
+    while not _ended(process, every_s) and time.monotonic() < give_up:
+        try:
+            store = store or connect(config, repo.top, timeout_s=5, start=False)
+            MergeLock(store, landing.lane, config.times).renew(landing.lease)
+        except StoreDown:
+            store = None
+    while time.monotonic() < give_up:
+        try:
+            store = store or connect(config, repo.top, timeout_s=5, start=False)
+            report(repo, config, store, landing)
+            store.close()
+            return
+        except StoreDown:
+            store = None
+        except CouldNotTell:
+            if store:
+                try:
+                    MergeLock(store, landing.lane, config.times).renew(landing.lease)
+                except StoreDown:
+                    store = None
+        time.sleep(min(2.0, every_s))
+
+
+def report(repo: Repo, config: Config, store: Store, landing: Landing) -> None:
+    """Look at the remote and record what came of a push. A lock lost meanwhile changes nothing of what is recorded."""
+    from .lock import MergeLock
+
+    lock = MergeLock(store, landing.lane, config.times)
+    saw, look = observe(repo, config, lock.state(), landing.intent)
+    lock.report(landing.lease, saw, look, gate=config.gate)
+    if saw == "in":
+        publish(repo, config, store, landing.lane, look.tip)
+
+
+def publish(repo: Repo, config: Config, store: Store, lane: str, tip: str | None) -> None:
+    """Bring the live state up to what landed on the lane that is the record."""
+    from . import prps
+
+    if lane != config.ledger_lane or not tip:
+        return
+    try:
+        prps.sync(repo, store, config, tip=tip)
+        hook_filter.refresh(repo, policy.find(repo) or config)
+    except UserError:
+        return  # the next sync of any clone does it; the landing itself is recorded
+
+
+def _ended(process: Process, wait_s: float) -> bool:
+    """Wait until a process that is not our child ends, at most `wait_s`."""
+    if hasattr(os, "pidfd_open"):
+        import select
+
+        try:
+            fd = os.pidfd_open(process.pid)
+        except ProcessLookupError:
+            return True
+        try:
+            if not identity.alive(process):
+                return True
+            poll = select.poll()
+            poll.register(fd, select.POLLIN)
+            return bool(poll.poll(wait_s * 1000))
+        finally:
+            os.close(fd)
+    until = time.monotonic() + wait_s
+    while time.monotonic() < until:
+        if not identity.alive(process):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def detach() -> bool:
+    """Fork a child that outlives the hook: own session, no inherited stream or descriptor. True in the child.
+
+    git reads a hook's streams to their end, so a child that kept one would hang every captured push.
+    """
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        return False
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    os.closerange(3, 256 if not hasattr(os, "sysconf") else min(os.sysconf("SC_OPEN_MAX"), 65536))
+    return True
+
+
+# --- break glass ----------------------------------------------------------------------------------------------------
+
+
+def _glass_file(repo: Repo) -> str:
+    return os.path.join(repo.own_dir, "break-glass.jsonl")
+
+
+def break_glass(repo: Repo, config: Config, lane: str, intent: Intent, reason: str) -> None:
+    """Let a push go without the lock and write down that it did. Needs neither store nor CI."""
+    import json
+
+    os.makedirs(repo.own_dir, exist_ok=True)
+    line = {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "lane": lane,
+        "agent": identity.agent(repo).name,
+        "host": identity.host(),
+        "sha": intent.head,
+        "base": intent.base,
+        "reason": reason,
+    }
+    with open(_glass_file(repo), "a", encoding="utf-8") as f:
+        f.write(json.dumps(line, ensure_ascii=False) + "\n")
+        f.flush()
+        os.fsync(f.fileno())
+
+
+def deliver_break_glass(repo: Repo, store: Store) -> int:
+    """Bring the records of emergencies to the store; the number delivered. A record is delivered at least once."""
+    import json
+
+    path = _glass_file(repo)
+    taken = f"{path}.{os.getpid()}"
+    try:
+        os.rename(path, taken)
+    except FileNotFoundError:
+        return 0
+    with open(taken, encoding="utf-8") as f:
+        lines = [json.loads(line) for line in f if line.strip()]
+    for line in lines:
+        detail = json.dumps(line, ensure_ascii=False)
+        fields: dict[Any, Any] = {"event": "break-glass", "fence": "0", "detail": detail}
+        fields.update({k: line[k] for k in ("lane", "agent", "sha")})
+        with store.faults():
+            store.redis.xadd(store.keys.lane(line["lane"]).log, fields, maxlen=10000)
+    os.unlink(taken)
+    return len(lines)

@@ -1,0 +1,231 @@
+"""What stands in one lane, as values: holder, line, closed sign, records. Times are milliseconds on the store's clock,
+always as "ago" or "left" at the moment of the answer, so that no two clocks are ever compared."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .model import Intent
+
+FREE, OFFERED, HELD, RECONCILING = "free", "offered", "held", "reconciling"
+CLAIMED, INTENT, ACCEPTING, LANDED, SMOKING = "claimed", "intent", "accepting", "landed", "smoking"
+WAITING, RESERVED = "waiting", "reserved"
+RED, PERSON = "red", "person"
+
+
+class Holder(NamedTuple):
+    """Who has the lane, or is offered it. While CI runs on a landing, agent, prp and sha are the landing's."""
+
+    id: str  # the hold's id; a ticket's while the lane is offered
+    ticket: str | None
+    agent: str
+    host: str
+    pid: int
+    op: str
+    prp: str | None
+    sha: str | None
+    phase: str | None
+    since_ms: float  # ago: since it is held, has landed, or is in CI
+    deadline_ms: float  # left; below zero when overdue
+    cap_ms: float | None  # left until no renewal helps; None for an offer
+
+    @property
+    def overdue(self) -> bool:
+        return self.deadline_ms <= 0
+
+
+class Place(NamedTuple):
+    """One ticket in the line."""
+
+    position: int  # from 1
+    id: str
+    agent: str
+    host: str
+    op: str
+    prp: str | None
+    kind: str  # WAITING: there, and asks again and again; RESERVED: kept for somebody who is not there
+    since_ms: float
+    reserved_ms: float  # left; 0 without a reservation
+
+
+class Closing(NamedTuple):
+    """Why a lane takes only fixes."""
+
+    by: str
+    kind: str  # RED or PERSON
+    reason: str
+    since_ms: float
+    culprit_sha: str | None
+    culprit_agent: str | None
+    culprit_prp: str | None
+
+
+class Kept(NamedTuple):
+    """An intent whose push may still land, for as long as the tip is its base."""
+
+    head: str
+    base: str
+    agent: str
+
+
+class LaneState(NamedTuple):
+    """A lane at one moment."""
+
+    name: str
+    state: str
+    phase: str | None
+    fence: int  # the newest ever given; `break` wants exactly this one
+    holder: Holder | None
+    intent: Intent | None  # base is "" for a commit that CI looks at without anybody's intent
+    queue: tuple[Place, ...]
+    closed: Closing | None
+    seen: str | None  # the tip up to which every commit has been attributed
+    looker: str | None  # the agent who looks, while reconciling
+    look_ms: float  # left to that look
+    kept: tuple[Kept, ...]
+    window_ms: float  # left of a grace window, 0 without one
+    hold_p50_ms: float | None  # how long the last holds took
+    hold_p90_ms: float | None
+    run_url: str | None
+
+    @property
+    def needs_look(self) -> bool:
+        """A push's outcome is unknown and nobody looks: whoever reaches the remote should."""
+        return self.state == RECONCILING and self.looker is None
+
+    @property
+    def redispatch_due(self) -> bool:
+        """CI did not pick a landing up in time."""
+        return self.state == HELD and self.phase == LANDED and self.holder is not None and self.holder.overdue
+
+    def place(self, ticket: str) -> Place | None:
+        return next((p for p in self.queue if p.id == ticket), None)
+
+
+class Record(NamedTuple):
+    """What became of one head on one lane."""
+
+    head: str
+    record: str  # intent, unseen, not-landed, landed, late, foreign
+    agent: str | None
+    hold: str | None
+    ticket: str | None
+    at_ms: int  # server's clock, when the record became what it is
+    base: str | None
+    fence: int
+    tree: str | None
+    prp: str | None
+    prps: tuple[str, ...]
+    code: bool | None
+    run_url: str | None
+    verdict: str | None
+    unproven: bool  # CI could not say
+
+
+class Standing(NamedTuple):
+    """The verdict that stands for a tree under given steps."""
+
+    result: str
+    at_ms: int
+    by: str
+    run_url: str | None
+    head: str | None
+
+
+class LogEvent(NamedTuple):
+    """One line of a lane's log."""
+
+    id: str  # of the stream; the part before "-" is the server's time in ms
+    lane: str
+    event: str
+    fence: int
+    agent: str
+    sha: str
+    detail: str
+
+
+def state_of(name: str, raw: dict[str, Any]) -> LaneState:
+    """The answer of a script as a value. An empty list arrives as {}, because Lua cannot tell the two apart."""
+    h, c, look = raw.get("holder"), raw.get("closed"), raw.get("look") or {}
+    phase = raw.get("phase")
+    return LaneState(
+        name=name,
+        state=raw["state"],
+        phase=phase,
+        fence=int(raw["fence"]),
+        holder=h and _holder(h, phase),
+        intent=Intent(raw["head"], raw.get("base") or "") if raw.get("head") else None,
+        queue=tuple(_place(n, t) for n, t in enumerate(raw.get("queue") or (), 1)),
+        closed=c and _closing(c),
+        seen=raw.get("seen"),
+        looker=look.get("agent"),
+        look_ms=look.get("left_ms") or 0,
+        kept=tuple(Kept(k["head"], k.get("base") or "", k.get("agent") or "") for k in raw.get("kept") or ()),
+        window_ms=raw.get("window_ms") or 0,
+        hold_p50_ms=raw.get("p50"),
+        hold_p90_ms=raw.get("p90"),
+        run_url=raw.get("run_url"),
+    )
+
+
+def _holder(h: dict[str, Any], phase: str | None) -> Holder:
+    return Holder(
+        id=h["id"],
+        ticket=h.get("ticket"),
+        agent=h.get("agent") or "",
+        host=h.get("host") or "",
+        pid=int(h.get("pid") or 0),
+        op=h.get("op") or "",
+        prp=h.get("prp"),
+        sha=h.get("sha"),
+        phase=phase,
+        since_ms=h["since_ms"],
+        deadline_ms=h["deadline_ms"],
+        cap_ms=h.get("cap_ms"),
+    )
+
+
+def _place(position: int, t: dict[str, Any]) -> Place:
+    return Place(
+        position=position,
+        id=t["id"],
+        agent=t.get("agent") or "",
+        host=t.get("host") or "",
+        op=t.get("op") or "",
+        prp=t.get("prp"),
+        kind=t["kind"],
+        since_ms=t["since_ms"],
+        reserved_ms=t.get("reserved_ms") or 0,
+    )
+
+
+def _closing(c: dict[str, Any]) -> Closing:
+    return Closing(
+        by=c.get("by") or "",
+        kind=c["kind"],
+        reason=c.get("reason") or "",
+        since_ms=c["since_ms"],
+        culprit_sha=c.get("sha"),
+        culprit_agent=c.get("agent"),
+        culprit_prp=c.get("prp"),
+    )
+
+
+def record_of(head: str, raw: dict[str, Any]) -> Record:
+    return Record(
+        head=head,
+        record=raw["record"],
+        agent=raw.get("agent"),
+        hold=raw.get("hold"),
+        ticket=raw.get("ticket"),
+        at_ms=int(raw["at"]),
+        base=raw.get("base"),
+        fence=int(raw.get("fence") or 0),
+        tree=raw.get("tree"),
+        prp=raw.get("prp"),
+        prps=tuple(raw.get("prps") or ()),
+        code=raw.get("code"),
+        run_url=raw.get("run_url"),
+        verdict=raw.get("verdict"),
+        unproven=bool(raw.get("unproven")),
+    )

@@ -1,0 +1,243 @@
+"""The live state of PRPs as the store has it: what is effective, who has a claim, what waits for a landing.
+
+Effective is the last line of a PRP's chain of pending milestones if the chain stands on what the lane records, else
+the recorded entry. A complete line counts once it is proven; before that the PRP is in progress, "completing" or
+"landed". Deadlines are judged by the server's clock.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from redis.exceptions import NoScriptError
+
+from . import record
+from .model import COMPLETE, DEPRECATED, IN_PROGRESS, VALIDATED, Prp
+from .store import scripts
+
+if TYPE_CHECKING:
+    from .config import Config
+    from .store.client import Store
+    from .store.keys import Keys
+
+COMPLETING, LANDED = "completing", "landed"
+
+
+class Claim(NamedTuple):
+    """Who works on a PRP, until when."""
+
+    agent: str
+    fence: int
+    since: str  # ISO 8601, UTC
+    since_ms: int  # of the server's clock
+    deadline_s: int  # seconds that are left
+    branch: str | None
+    host: str
+    git_dir: str
+    live: bool  # False while the PRP is complete or deprecated: the claim has no effect then
+    raw: str  # as the store has it
+
+
+class Line(NamedTuple):
+    """A milestone: recorded by the lane, or pending."""
+
+    seal: str  # "0-HHHHHHHH" for an entry without one
+    number: int
+    status: str
+    evidence: bool
+    fields: dict[str, Any]  # a pending line: what it changes of the line that it stands on
+    on: str = ""  # pending: the seal that it stands on
+    agent: str = ""
+    branch: str = ""
+    verb: str = ""
+
+
+class PrpState(NamedTuple):
+    """One PRP, as it stands for everybody now."""
+
+    id: str
+    title: str
+    status: str  # effective: complete only when proven
+    phase: str | None  # of one that is in progress: None, "completing" or "landed"
+    recorded: str | None  # status as the lane records it, None: not recorded
+    rev: str | None  # effective seal
+    owner: str | None
+    priority: str
+    depends_on: tuple[str, ...]
+    claim: Claim | None
+    fields: dict[str, Any]  # as recorded, with the effective milestone fields
+    orphaned: list[Line]  # pending milestones that no longer stand on what the lane records
+    seal: str  # effective seal, "0-HHHHHHHH" for an entry without one, "" for a PRP that is nowhere
+    maxrev: int  # the highest rev number ever seen
+    chain: list[Line]  # pending milestones that count
+    ids: tuple[str, ...]  # every id that it answers to
+
+
+class State(NamedTuple):
+    """All PRPs at one moment."""
+
+    cursor: str | None  # the last lane tip that the store saw; None: an empty store
+    prps: dict[str, PrpState]
+    now_ms: int  # of the server's clock
+
+    def resolve(self, any_id: str) -> PrpState | None:
+        """By id, else by stable or legacy id, else by either without regard to case. None: nobody, or several."""
+        if any_id in self.prps:
+            return self.prps[any_id]
+        found = [p for p in self.prps.values() if any_id in p.ids]
+        if not found:
+            found = [p for p in self.prps.values() if any_id.casefold() in (a.casefold() for a in p.ids)]
+        return found[0] if len(found) == 1 else None
+
+
+def script_keys(k: Keys) -> list[str]:
+    """KEYS of every PRP script, in the order of _prp.lua."""
+    return [
+        *(k.cursor, k.recorded, k.pending, k.claims, k.completing, k.maxrev, k.fence, k.events),
+        *(k.agents, k.verdicts, k.unproven, k.landings, k.landed, k.meta),
+    ]
+
+
+def iso(ms: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ms / 1000))
+
+
+class Raw(NamedTuple):
+    """What the store answers: hashes of JSON texts."""
+
+    now_ms: int
+    cursor: str | None
+    recorded: dict[str, str]
+    pending: dict[str, str]
+    claims: dict[str, str]
+    unproven: dict[str, str]
+    maxrev: dict[str, str]
+    meta: dict[str, str]
+    landings: dict[str, str]  # the lane's records, when asked for
+
+
+def fetch(store: Store, lane: str | None = None) -> Raw:
+    """Everything in one round trip and one moment; what is overdue has ended first. Raises StoreDown."""
+    keys, all_keys = store.keys, script_keys(store.keys)
+    for known in (True, False):
+        with store.faults():
+            pipe: Any = store.redis.pipeline(transaction=True)
+            if known:
+                pipe.evalsha(scripts.sha("prp_reap"), len(all_keys), *all_keys)
+            else:
+                pipe.eval(scripts.text("prp_reap"), len(all_keys), *all_keys)
+            pipe.get(keys.cursor)
+            for name in (keys.recorded, keys.pending, keys.claims, keys.unproven, keys.maxrev, keys.meta):
+                pipe.hgetall(name)
+            if lane is not None:
+                pipe.hgetall(store.keys.lane(lane).rec)
+            try:
+                got = pipe.execute()
+                break
+            except NoScriptError:
+                if not known:
+                    raise
+    return Raw(json.loads(got[0])["now"], *got[1:], *([] if lane is not None else [{}]))
+
+
+def lines(text: str | None) -> list[Line]:
+    """A chain as the store has it."""
+    return [
+        Line(
+            *(one["seal"], int(one["number"]), one["status"], bool(one["evidence"]), json.loads(one["fields"])),
+            *(one["on"], one["agent"], one["branch"], one["verb"]),
+        )
+        for one in json.loads(text or "[]")
+    ]
+
+
+def dump_line(line: Line) -> str:
+    """A pending line as the scripts take it."""
+    shape = {**line._asdict(), "fields": json.dumps(line.fields, separators=(",", ":"))}
+    return json.dumps(shape, separators=(",", ":"))
+
+
+def _claim(text: str, now_ms: int, live: bool) -> Claim:
+    c = json.loads(text)
+    left = max(0, int((c["deadline"] - now_ms) / 1000))
+    since = int(c["since"])
+    return Claim(
+        *(c["agent"], int(c["fence"]), iso(since), since, left, c["branch"] or None, c["host"], c["git_dir"]),
+        *(live, text),
+    )
+
+
+def one(prp_id: str, raw: Raw) -> PrpState | None:
+    """One PRP's state from what the store answered; None when it is nowhere."""
+    text, chain = raw.recorded.get(prp_id), lines(raw.pending.get(prp_id))
+    entry = record.parse(prp_id, text) if text else None
+    base = Line(entry.seal, entry.number, entry.status, entry.evidence, entry.fields) if entry else None
+    stands = bool(chain) and chain[0].on == (base.seal if base else "")
+    top = chain[-1] if stands else base
+    if top is None:
+        return None
+    fields = dict(base.fields) if base else {}
+    if top is not base:
+        for line in chain:
+            fields.update(line.fields)
+    status, phase = top.status, None
+    if status == COMPLETE and top.number and not top.evidence and (stands or prp_id in raw.unproven):
+        status, phase = IN_PROGRESS, COMPLETING if stands else LANDED
+    claim = raw.claims.get(prp_id)
+    view = Prp(prp_id, str(fields.get("title") or ""), status, None, None, fields, "", 0)
+    owner = fields.get("owner")
+    return PrpState(
+        id=prp_id,
+        title=view.title,
+        status=status,
+        phase=phase,
+        recorded=entry.status if entry else None,
+        rev=top.seal if top.number else None,
+        owner=None if owner is None else str(owner),
+        priority=view.priority,
+        depends_on=view.depends_on,
+        claim=_claim(claim, raw.now_ms, status == IN_PROGRESS) if claim else None,
+        fields=fields,
+        orphaned=[] if stands else chain,
+        seal=top.seal,
+        maxrev=int(raw.maxrev.get(prp_id, "0")),
+        chain=chain if stands else [],
+        ids=view.ids,
+    )
+
+
+def read(store: Store, config: Config) -> State:
+    """Every PRP, in one round trip; overdue claims and markers end first, by the server's clock. Raises StoreDown."""
+    raw = fetch(store)
+    ids = sorted({*raw.recorded, *raw.pending})
+    found = {i: p for i in ids if (p := one(i, raw)) is not None}
+    return State(raw.cursor, found, raw.now_ms)
+
+
+def ready(state: State, config: Config) -> list[tuple[PrpState, str | None]]:
+    """What can be started, best first, then what cannot and why: by priority, then id.
+
+    Those in progress without a live claim come after the validated ones: they wait for somebody to take them over.
+    """
+    from .messages import prps as say
+
+    found: list[tuple[PrpState, str | None]] = []
+    for p in state.prps.values():
+        if p.status in (COMPLETE, DEPRECATED) or (p.claim and p.claim.live) or p.phase is not None:
+            continue
+        why = None
+        if p.status not in (VALIDATED, IN_PROGRESS):
+            why = say.not_ready(p.status)
+        else:
+            waiting = [d for d in p.depends_on if not _done(state, d)]
+            if waiting:
+                why = say.waits_for(waiting)
+        found.append((p, why))
+    return sorted(found, key=lambda x: (x[1] is not None, x[0].status != VALIDATED, x[0].priority, x[0].id))
+
+
+def _done(state: State, any_id: str) -> bool:
+    found = state.resolve(any_id)
+    return found is not None and found.status in (COMPLETE, DEPRECATED)

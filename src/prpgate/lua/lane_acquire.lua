@@ -1,0 +1,88 @@
+-- include: lane
+-- acquire = claim = heartbeat: take the lane, claim what was offered, or stand in line. With an intent, the grant and
+-- the intent are one step, so a push that was let go is never without one.
+-- ARGV: who {ticket, hold, agent, host, pid, op, prp, sha}, plain (a push that cannot wait), fixer, intent {head,
+--       base}, info (what a record of the landing shall hold)
+-- Answers granted {deadline_ms, cap_ms, fence} | queued | window | refused {reserved_ms} | closed, with {position}.
+-- Idempotent: asked again by the same hold, whose first reply was lost, it answers granted with the same fence.
+local me = A.who
+local ticket, granted, waiting = me.ticket, false, false
+
+local function take(event)
+  forget(ticket)
+  hold(me, 'claimed', T.lease_ms, T.cap_ms)
+  log(event, { agent = me.agent, sha = me.sha })
+  granted = true
+end
+
+local function stand_in_line()
+  local t = find(ticket)
+  local old = t and json(QI, ticket) or {}
+  if not t then
+    put('number', num('number') + 1)
+    redis.call('ZADD', QS, S.number, ticket)
+    t = { id = ticket, alive = 0, reserved = 0, used = false, new = true }
+    Q[#Q + 1] = t
+  end
+  local mine = { since = old.since or NOW, fixer = A.fixer or nil }
+  for field, value in pairs(me) do mine[field] = value end
+  redis.call('HSET', QI, ticket, cjson.encode(mine))
+  redis.call('DEL', WAKE .. ticket) -- he is here and sees for himself
+  beat(t, T.alive_ms)
+  return t
+end
+
+local function before_me() -- is any eligible ticket, there or absent, ahead of mine?
+  for _, t in ipairs(Q) do
+    if t.id == ticket then return false end
+    if eligible(t) then return true end
+  end
+end
+
+local function keep_place(t) -- a push cannot wait: its place is kept without a process
+  local _, place = find(ticket)
+  local p50 = durations() or 0
+  beat(t, 0)
+  reserve(t, math.max(T.reserve_ms, math.max(0, left('deadline') or 0) + p50 * place + 60000))
+end
+
+reap()
+if state() == 'held' and S.holder == me.hold and (S.phase == 'claimed' or S.phase == 'intent') then
+  granted = true
+elseif state() == 'offered' and S.holder == ticket then
+  take('claim')
+else
+  local t = stand_in_line()
+  if state() == 'free' and S.window and eligible(t) and not before_me() then put('window', nil) end
+  local first, _, window = line()
+  if state() == 'free' and not S.window and first == t and not window then
+    new_fence()
+    take('acquire')
+  else
+    settle()
+    if t.new then log('queue', { agent = me.agent, sha = me.sha }) end
+  end
+end
+
+local shut = S.closed and not A.fixer
+if granted and A.intent then
+  if not shut or S.head == A.intent.head then
+    write_intent(A.intent, A.info)
+  else -- the lane was closed between the offer and the claim: give it back, stand in line again
+    granted = false
+    if S.phase == 'claimed' then
+      log('release', { agent = me.agent, detail = 'closed' })
+      free('handover')
+    end
+    stand_in_line()
+    log('queue', { agent = me.agent, sha = me.sha })
+  end
+end
+if granted then
+  return answer('granted', { fence = S.fence, deadline_ms = left('deadline'), cap_ms = left('cap') })
+end
+local t, position = find(ticket)
+local in_window = state() == 'free' and S.window
+if A.plain and (shut or not in_window) then keep_place(t) end
+local name = shut and 'closed' or A.plain and (in_window and 'window' or 'refused') or 'queued'
+return answer(name, { position = position, reserved_ms = t.reserved - NOW, ms_left = in_window and left('window') })

@@ -1,0 +1,8 @@
+-- include: lane
+-- A CI run that has the lane is still at it; never beyond the cap, which counts over all attempts.
+-- ARGV: fence
+-- Answers granted {fence, deadline_ms, cap_ms} | lost. Idempotent.
+reap()
+if state() ~= 'held' or S.phase ~= 'smoking' or not current() then return answer('lost') end
+extend(T.ci_lease_ms)
+return answer('granted', { fence = S.fence, deadline_ms = left('deadline'), cap_ms = left('cap') })

@@ -1,0 +1,213 @@
+"""What people read about lanes, landings and the merge lock."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ..errors import CouldNotTell, StoreDown, UserError
+from ..output import finding_line
+
+if TYPE_CHECKING:
+    from ..lock import LaneState
+    from ..model import Finding
+
+
+def span(seconds: float) -> str:
+    """1m50s, 12s, 2h03m."""
+    s = max(0, round(seconds))
+    if s < 60:
+        return f"{s}s"
+    if s < 3600:
+        return f"{s // 60}m{s % 60:02d}s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+def clock(in_seconds: float) -> str:
+    """The local time of day so many seconds from now; with seconds when it is soon."""
+    at = time.localtime(time.time() + max(0.0, in_seconds))
+    return time.strftime("%H:%M" if in_seconds >= 120 else "%H:%M:%S", at)
+
+
+def place(position: int) -> str:
+    return "next in line" if position == 1 else f"{nth(position)} in line"
+
+
+def nth(position: int) -> str:
+    ending = "th" if 10 <= position % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(position % 10, "th")
+    return f"{position}{ending}"
+
+
+EMERGENCY = 'PRP_BREAK_GLASS="why" git push          (emergency, recorded)'
+
+PHASES = {
+    "claimed": "about to push",
+    "intent": "pushing",
+    "accepting": "pushing",
+    "landed": "waiting for CI",
+    "smoking": "in CI",
+}
+
+
+def holder_words(state: LaneState) -> str:
+    """`ben (P2-040, 9ab41c2), in CI for 1m50s`"""
+    h = state.holder
+    if h is None:
+        return "nobody"
+    known = ", ".join(x for x in (h.prp, (h.sha or "")[:7]) if x)
+    who = f"{h.agent} ({known})" if known else h.agent
+    if state.state == "reconciling":
+        return f"{who}, whose push has not been heard of since {clock(-h.since_ms / 1000)}"
+    if state.state == "offered":
+        return f"{who}, whose turn it is right now"
+    return f"{who}, {PHASES.get(h.phase or '', h.phase or 'there')} for {span(h.since_ms / 1000)}"
+
+
+def free_in_s(state: LaneState) -> float:
+    """When the lane may be free: by the usual length of a hold here, never later than its deadline."""
+    h = state.holder
+    if h is None:
+        return state.window_ms / 1000
+    latest = max(0.0, h.deadline_ms / 1000)
+    if state.hold_p50_ms and h.phase not in ("landed", "smoking"):
+        return min(latest, max(1.0, (state.hold_p50_ms - h.since_ms) / 1000))
+    return latest
+
+
+def held(state: LaneState, position: int, reserved_ms: float) -> UserError:
+    wait = free_in_s(state)
+    if state.state == "reconciling":
+        first = f"{state.name} is not free: {holder_words(state)}, and the remote could not be asked."
+        return UserError(
+            f"{first} Nothing is lost; you are {place(position)}, your place is kept until {clock(reserved_ms / 1000)}.",
+            code="reconciling",
+            hint="Once the remote answers, the next push looks and goes on by itself. If it never will:",
+            next_action=f'prp lock break {state.name} --fence {state.fence} --reason "why"',
+        )
+    what = f"is held by {holder_words(state)}" if state.holder else "waits for a place kept before yours"
+    return UserError(
+        f"{state.name} {what}, free about {clock(wait)}. "
+        f"Nothing is lost; you are {place(position)}, your place is kept until {clock(reserved_ms / 1000)}.",
+        code="held",
+        next_action=f"git pull --rebase && git push          (after {clock(wait)})",
+    )
+
+
+def closed(state: LaneState) -> UserError:
+    c = state.closed
+    assert c is not None
+    return UserError(
+        f"{state.name} is closed by {c.by} since {span(c.since_ms / 1000)}: {c.reason} Nothing is lost.",
+        code="closed",
+        hint="A revert of what broke it may land, or a fix by its own agent. It opens when the branch is green.",
+        next_action="prp lock status",
+    )
+
+
+def lost(lane: str, state: LaneState) -> UserError:
+    return UserError(
+        f"the lock of {lane} was lost before the push; now it is held by {holder_words(state)}. Nothing was pushed.",
+        code="lost",
+        next_action="git pull --rebase && git push",
+    )
+
+
+def store_down(lane: str, error: StoreDown) -> StoreDown:
+    return StoreDown(
+        f"push to {lane} refused: {error.message} Commits and other branches work.",
+        code=error.code,
+        hint=error.hint,
+        next_action=f"{error.next_action or 'prp redis-status'}\n{EMERGENCY}",
+    )
+
+
+def two_lanes(remote: str, pairs: list[tuple[str, str]]) -> UserError:
+    names = " and ".join(name for _, name in pairs)
+    return UserError(
+        f"one push to {names}: each lands in its own turn. Nothing was pushed.",
+        code="two-lanes",
+        next_action="\n".join(
+            f"git push {remote} {local.removeprefix('refs/heads/') if local != '(delete)' else ''}:{name}"
+            for local, name in pairs
+        ),
+    )
+
+
+def deletion(lane: str) -> UserError:
+    return UserError(
+        f"{lane} is a lane: it is not deleted by a push. Nothing was pushed.",
+        code="deletion",
+        hint="Take it out of lane.branches in prp.toml first, and land that.",
+        next_action="prp lock status",
+    )
+
+
+def fetch_first(remote: str, lane: str, sha: str) -> UserError:
+    return UserError(
+        f"{lane} moved on to {sha[:10]}, which this clone has not seen. Nothing is lost, nothing was pushed.",
+        code="fetch-first",
+        next_action=f"git pull --rebase {remote} {lane} && git push",
+    )
+
+
+def not_forward(lane: str, remote: str) -> UserError:
+    return UserError(
+        f"this push would take commits away from {lane}, which others have. Nothing was pushed.",
+        code="not-forward",
+        hint="A lane only moves forward. To undo a commit, revert it.",
+        next_action=f"git pull --rebase {remote} {lane} && git push",
+    )
+
+
+def cannot_tell(lane: str, why: str, action: str | None) -> CouldNotTell:
+    return CouldNotTell(
+        f"push to {lane} refused: could not tell what it brings: {why}. Nothing was pushed.",
+        code="could-not-tell",
+        next_action=action,
+    )
+
+
+def findings(lane: str, found: list[Finding]) -> UserError:
+    shown = "\n".join(finding_line(f) for f in found[:20])
+    more = f"\n… and {len(found) - 20} more" if len(found) > 20 else ""
+    first, count = found[0], f"{len(found)} finding{'s' if len(found) > 1 else ''}"
+    return UserError(
+        f"push to {lane} refused: {count} in what it brings.\n{shown}{more}",
+        code="findings",
+        hint=f"Nothing was pushed. {first.fix}" if first.fix else "Nothing was pushed.",
+        next_action="prp check --all",
+    )
+
+
+def lane_line(state: LaneState) -> str:
+    """One lane in one line."""
+    if state.holder:
+        what = holder_words(state)
+        line = f"{state.name}: {what}" if state.state == "reconciling" else f"{state.name}: held by {what}"
+    elif state.window_ms > 0:
+        line = f"{state.name}: free, kept for the first in line for {span(state.window_ms / 1000)}"
+    else:
+        line = f"{state.name}: free"
+    if state.queue:
+        line += f", {len(state.queue)} in line"
+    if state.closed:
+        line += f"; closed by {state.closed.by}: {state.closed.reason}"
+    return line
+
+
+def moment(event_id: str) -> str:
+    """Local date and time of a stream id."""
+    ms = int(event_id.partition("-")[0])
+    return time.strftime("%m-%d %H:%M:%S", time.localtime(ms / 1000)) + f".{ms % 1000:03d}"
+
+
+def not_broken(state: LaneState, fence: int) -> UserError:
+    if state.state == "free":
+        return UserError(f"{state.name} is free: there is no hold to end.", code="free", next_action="prp lock status")
+    return UserError(
+        f"fence {fence} is not the current hold of {state.name}; it is fence {state.fence}, {holder_words(state)}.",
+        code="fence",
+        hint="The hold you saw has ended by itself. Look before you break this one.",
+        next_action="prp lock status",
+    )

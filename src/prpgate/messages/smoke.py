@@ -1,0 +1,158 @@
+"""What is said about the smoke gate: the fact, the reason, the command that fixes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..lock import Judged
+    from ..smoke import SmokeReport
+    from ..steps import StepResult
+
+NO_STEPS = "no step is declared in prp.toml, so nothing was proven"
+HOW_TO_DECLARE = """\
+Declare one in prp.toml, then: prp smoke
+  [[smoke]]
+  name = "test"
+  run = "python -m pytest -q"
+  timeout = 120"""
+INTERRUPTED = "interrupted"
+
+
+def names(found: Sequence[str], most: int = 5) -> str:
+    """A short list of names or paths; how many more there are is said, not shown."""
+    shown = ", ".join(found[:most])
+    return shown if len(found) <= most else f"{shown} and {len(found) - most} more"
+
+
+def seconds(value: float) -> str:
+    return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+
+
+def not_started(step: str, why: str) -> str:
+    return f"{step} could not be started: {why}"
+
+
+def ended(step: StepResult) -> str:
+    """How one step ended, in a few words."""
+    if step.outcome == "failed" and step.code is not None:
+        how = f"was ended by signal {-step.code}" if step.code < 0 else f"ended with {step.code}"
+        return f"{step.name} {how}"
+    if step.outcome == "timeout":
+        return f"{step.name} did not end within {seconds(step.duration_s)}"
+    return f"{step.name} was {step.outcome}"
+
+
+def skipped(steps: Sequence[str]) -> str:
+    return f"not run: {names(steps)}"
+
+
+def over_budget(budget_s: int, running: Sequence[str]) -> str:
+    at = f" while {names(running)} was running" if running else ""
+    return f"the budget of {budget_s} s ran out{at}"
+
+
+def tree_changed(paths: Sequence[str]) -> str:
+    return f"tracked files were changed during the run: {names(paths)}"
+
+
+def head_moved(before: str | None, after: str | None) -> str:
+    return f"HEAD moved during the run, from {(before or 'nothing')[:7]} to {(after or 'nothing')[:7]}"
+
+
+def left_running(pids: Sequence[int]) -> str:
+    return f"processes that could not be ended: {names([str(p) for p in pids])}"
+
+
+def passed(count: int, duration_s: float) -> str:
+    return f"{count} step{'s' if count != 1 else ''} passed in {seconds(duration_s)}"
+
+
+def not_clean(paths: Sequence[str]) -> str:
+    """Why no verdict is recorded: what ran is no tree that git knows."""
+    return (
+        f"No verdict is recorded: the working tree is not the last commit ({names(paths)}). "
+        "A verdict is on a committed tree.\n"
+        "  git add the files that belong to it and commit, or: git stash -u; then: prp smoke"
+    )
+
+
+def step_line(step: StepResult) -> str:
+    """One line per step for a report."""
+    sign = {"passed": "ok", "failed": "FAILED", "timeout": "TIMED OUT"}.get(step.outcome, step.outcome)
+    code = f" (exit {step.code})" if step.outcome == "failed" and step.code is not None else ""
+    return f"{sign:9} {step.name}{code}  {seconds(step.duration_s)}"
+
+
+def verdict_line(report: SmokeReport) -> str:
+    """The line that stands alone: the verdict, and why."""
+    tree = f" on tree {report.tree[:7]}" if report.tree else ""
+    return f"smoke gate {report.result}{tree}: {report.reason}"
+
+
+# --- on a runner ------------------------------------------------------------------------------------------------------
+NO_CONFIG_HERE = "the commit that is checked out has no prp.toml, so there is no gate to run"
+FETCH_ALL = "Check the whole history out: actions/checkout with fetch-depth: 0"
+NO_STORE = "no store is set, so no lane hears of this run: it checks and runs the steps only"
+
+
+def shallow(base: str | None) -> str:
+    what = f"{base[:12]}, which the push came on top of, is" if base else "the commit's parent is"
+    return f"{what} not in this shallow checkout, so the pushed range cannot be judged"
+
+
+def checking(base: str | None, head: str) -> str:
+    return f"checking the PRPs of {base[:12] + '..' if base else 'everything up to '}{head[:12]}"
+
+
+def findings(count: int) -> str:
+    return f"{count} finding{'s' if count != 1 else ''} in the PRPs of the pushed range"
+
+
+def branch_deleted(ref: str) -> str:
+    return f"{ref} was deleted: there is nothing to smoke"
+
+
+def no_lane(event: str, ref: str) -> str:
+    return f"a {event} of {ref} is no landing on a lane: this run checks and runs the steps only"
+
+
+def store_silent(why: str) -> str:
+    return f"The store could not be asked, so the lane's state is unknown to this run: {why}"
+
+
+def not_the_commit(paths: Sequence[str]) -> str:
+    return f"what is checked out is not the commit, an earlier step of the job changed {names(paths)}"
+
+
+def adopted(lane: str, fence: str) -> str:
+    return f"{lane} is held by this run (fence {fence}) until it has a verdict"
+
+
+def apart(lane: str) -> str:
+    return f"{lane} is not this commit's to hold right now (another landing has it, or a verdict stands): run beside it"
+
+
+def gate_none(lane: str) -> str:
+    return f'{lane} has gate = "none": the verdict is recorded as evidence, the merge lock is left alone'
+
+
+def judged(lane: str, result: str, answer: Judged) -> str:
+    """What the lane made of a verdict."""
+    if answer.again:
+        return f"{lane}: unknown; the landing waits for another run"
+    if result == "unknown":
+        return f"{lane}: unknown; {answer.stands or 'no verdict'} stands"
+    if not answer.written and answer.stands and answer.stands != result:
+        return f"{lane}: this run says {result}, but {answer.stands} stands; a verdict is written once"
+    if not answer.written and not answer.stands:
+        return f"{lane}: {result} came too late to count: the lane has gone on without this run"
+    if answer.state.closed:
+        return f"{lane}: {result}; closed by {answer.state.closed.by}: {answer.state.closed.reason}"
+    return f"{lane}: {result}; the lane goes on"
+
+
+def verdict_lost(lane: str, result: str, why: str) -> str:
+    return f"{lane}: {result} could not be told, so the lane's state is unknown until its deadline: {why}"

@@ -1,0 +1,233 @@
+"""The verbs that every front shares: what the command line, hooks and programs ask for, as plain values.
+
+The shapes that the `*_json` functions give are promised in docs/design.md, "What programs may rely on".
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from . import identity, policy
+from .errors import UserError
+from .gitrepo import Repo
+
+if TYPE_CHECKING:
+    from .config import Config
+    from .lock import LaneState, LogEvent, MergeLock
+    from .model import Agent, Finding
+    from .prps import Context, PrpState, State, SyncReport
+    from .store.client import Store
+
+
+class Session:
+    """One command's view of the world: this clone, its policy, the store when it is first needed."""
+
+    def __init__(self, path: str = ".", *, url: str | None = None) -> None:
+        self.repo = Repo(path)
+        self.url = url
+        self._store: Store | None = None
+
+    @cached_property
+    def config(self) -> Config:
+        return policy.require(self.repo)
+
+    @cached_property
+    def agent(self) -> Agent:
+        return identity.agent(self.repo)
+
+    def store(self, *, timeout_s: float = 5.0) -> Store:
+        """The project's store. Raises StoreDown."""
+        if self._store is None:
+            from . import lane
+            from .store.client import connect
+
+            self._store = connect(self.config, self.repo.top, url=self.url, timeout_s=timeout_s)
+            lane.deliver_break_glass(self.repo, self._store)
+        return self._store
+
+    def context(self) -> Context:
+        """What the PRP verbs work on."""
+        from .prps import Context
+
+        return Context(
+            store=self.store(),
+            repo=self.repo,
+            config=self.config,
+            agent=self.agent,
+            host=identity.host(),
+            git_dir=self.repo.git_dir,
+            is_person=identity.is_person(self.agent),
+        )
+
+    def lock(self, lane: str) -> MergeLock:
+        from .lock import MergeLock
+
+        return MergeLock(self.store(), lane, self.config.times)
+
+    def lanes(self, only: str | None = None) -> list[str]:
+        """Lanes to show: the one asked for, else every one named in prp.toml or ever used."""
+        if only:
+            return [only]
+        plain = [b for b in self.config.lanes if not set(b) & set("*?[")]
+        with self.store().faults():
+            used: Any = self.store().redis.smembers(self.store().keys.lanes)
+        return list(dict.fromkeys([*plain, *sorted(used)]))
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+
+def read_state(session: Session) -> State:
+    """The live state; an empty store is filled from the lane's tip first, which is a function of git alone."""
+    from . import prps
+
+    state = prps.read(session.store(), session.config)
+    if state.cursor is None:
+        prps.sync(session.repo, session.store(), session.config)
+        state = prps.read(session.store(), session.config)
+    return state
+
+
+# --- shapes ----------------------------------------------------------------------------------------------------------
+
+
+def iso(ms: float) -> str:
+    """ISO 8601, UTC, of a time in milliseconds since 1970."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms / 1000)) + "Z"
+
+
+def prp_json(p: PrpState, *, whole: bool = False) -> dict[str, Any]:
+    shape: dict[str, Any] = {
+        "id": p.id,
+        "title": p.title,
+        "status": p.status,
+        "recorded": p.recorded,
+        "owner": p.owner,
+        "rev": p.rev,
+        "depends_on": list(p.depends_on),
+        "priority": p.priority,
+        "claim": None,
+        "phase": p.phase,
+    }
+    if p.claim:
+        shape["claim"] = {
+            "agent": p.claim.agent,
+            "fence": p.claim.fence,
+            "since": p.claim.since,
+            "lease_s": p.claim.deadline_s,
+            "branch": p.claim.branch,
+            "host": p.claim.host,
+            "live": p.claim.live,
+        }
+    return {**p.fields, **shape} if whole else shape
+
+
+def lane_json(state: LaneState) -> dict[str, Any]:
+    now = time.time() * 1000
+    holder = None
+    if state.holder:
+        h = state.holder
+        holder = {
+            "agent": h.agent,
+            "host": h.host,
+            "prp": h.prp,
+            "sha": h.sha,
+            "phase": h.phase,
+            "since": iso(now - h.since_ms),
+            "deadline": iso(now + h.deadline_ms),
+        }
+    closed = state.closed and {
+        "by": state.closed.by,
+        "reason": state.closed.reason,
+        "since": iso(now - state.closed.since_ms),
+    }
+    return {
+        "name": state.name,
+        "state": state.state,
+        "holder": holder,
+        "fence": state.fence,
+        "queue": [
+            {"position": t.position, "agent": t.agent, "since": iso(now - t.since_ms), "kind": t.kind}
+            for t in state.queue
+        ],
+        "closed": closed or None,
+    }
+
+
+def event_json(e: LogEvent) -> dict[str, Any]:
+    return {
+        "id": e.id,
+        "time": iso(int(e.id.partition("-")[0])),
+        "lane": e.lane,
+        "event": e.event,
+        "fence": e.fence,
+        "agent": e.agent,
+        "sha": e.sha,
+        "detail": e.detail,
+    }
+
+
+def sync_json(report: SyncReport) -> dict[str, Any]:
+    return {
+        "synced": report.synced,
+        "unchanged": report.unchanged,
+        "conflicts": [{"id": i, "message": text} for i, text in report.conflicts],
+        "landed": [{"id": i, "rev": seal, "status": status} for i, seal, status in report.landed],
+        "changed": list(report.changed),
+        "cursor": report.cursor_after,
+        "note": report.note,
+    }
+
+
+def finding_json(f: Finding) -> dict[str, Any]:
+    return f._asdict()
+
+
+# --- checks ----------------------------------------------------------------------------------------------------------
+
+
+def check_staged(repo: Repo, config: Config) -> list[Finding]:
+    """What a commit right now would change in the ledger, against HEAD (and MERGE_HEAD while merging)."""
+    from . import ledger, rules
+
+    after = ledger.load(repo, config, "")
+    before = ledger.load(repo, config, "HEAD") if repo.head else ledger.parse(b"", config.ledger_path)
+    others = []
+    merge_head = os.path.join(repo.git_dir, "MERGE_HEAD")
+    if os.path.exists(merge_head):
+        with open(merge_head, encoding="ascii") as f:
+            others = [ledger.load(repo, config, sha) for sha in f.read().split()]
+    return rules.check_change(before, after, others)
+
+
+def check_all(repo: Repo, config: Config) -> list[Finding]:
+    """Everything that can be said of the working tree's ledger, old entries too."""
+    from . import ledger, rules
+
+    found = ledger.load(repo, config, None)
+    if found.missing:
+        raise UserError(
+            f"there is no ledger at {config.ledger_path} (set by {config.where['ledger.path']}).",
+            code="no-ledger",
+            next_action='prp new "first title"',
+        )
+    return rules.check_all(found)
+
+
+def check_paths(paths: list[str]) -> list[Finding]:
+    """Judge ledger files wherever they are."""
+    from . import ledger, rules
+
+    parts = []
+    for path in paths:
+        try:
+            with open(path, "rb") as f:
+                parts.append(ledger.parse(f.read(), path))
+        except (FileNotFoundError, IsADirectoryError, PermissionError) as e:
+            raise UserError(f"{path}: {e.strerror}.", code="no-file") from None
+    return rules.check_all(ledger.join(parts) if len(parts) > 1 else parts[0])

@@ -1,0 +1,385 @@
+"""ci/smoke.py as a runner calls it: what it says, what it leaves alone, and what the lane makes of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from prpgate import prps
+from prpgate.model import ZERO
+from tests.ci.github import LEDGER, NEW, Github
+from tests.ci.test_smoke import alive, unique_seconds
+from tests.world import World, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from prpgate.lock import MergeLock
+    from tests.world import Server
+
+SLOW = "run = \"trap '' TERM; setsid sleep {s} & echo begun; sleep {s}\""
+
+
+@pytest.fixture
+def github(world: World) -> Github:
+    return Github(world)
+
+
+# --- without a store --------------------------------------------------------------------------------------------------
+def test_a_green_push_without_a_store_checks_and_runs(github: Github) -> None:
+    head = github.push("more", {"b": "b\n"})
+    ended = github.on_push(head)
+    assert ended.code == 0, ended.log
+    tree = run(["git", "rev-parse", f"{head}^{{tree}}"], github.world.remote).out.strip()
+    assert ended.outputs == {"verdict": "green", "tree": tree, "fence": ""}
+    assert "no store is set" in ended.log
+    assert "smoke gate: green" in ended.summary
+    assert f"checking the PRPs of {github.base[:12]}..{head[:12]}" in ended.log
+
+
+def test_a_red_step_is_annotated_with_its_last_lines(world: World) -> None:
+    github = Github(world, 'name = "unit"\nrun = "echo before; echo assert 1 == 2; exit 3"')
+    ended = github.on_push(github.push("more", {"b": "b\n"}))
+    assert (ended.code, ended.outputs["verdict"]) == (1, "red")
+    assert "::error title=smoke%3A unit::unit ended with 3%0Abefore%0Aassert 1 == 2" in ended.commands
+    assert "assert 1 == 2" in ended.summary
+
+
+def test_a_finding_in_the_pushed_range_is_red_at_its_line(github: Github) -> None:
+    ended = github.on_push(github.push("break it", {LEDGER: NEW.replace("new", "done")}))
+    assert (ended.code, ended.outputs["verdict"]) == (1, "red")
+    assert any(re.match(rf"::error file={LEDGER},line=3,col=9,title=PRP\d+::P1-001: ", c) for c in ended.commands)
+    assert "1 finding in the PRPs of the pushed range" in ended.log
+    assert "<td>P1-001</td>" in ended.summary
+
+
+def test_a_finding_from_before_the_push_is_not_this_pushs(github: Github) -> None:
+    broken = github.push("break it", {LEDGER: NEW.replace("new", "done")})
+    assert github.on_push(github.push("other work", {"b": "b\n"}), before=broken).code == 0
+
+
+@pytest.mark.parametrize("before", [ZERO, "1" * 40])
+def test_a_new_or_rewritten_branch_is_judged_against_its_parent(github: Github, before: str) -> None:
+    ended = github.on_push(github.push("more", {"b": "b\n"}), before=before)
+    assert ended.code == 0
+    assert f"checking the PRPs of {github.base[:12]}.." in ended.log
+
+
+def test_a_shallow_checkout_cannot_tell_and_says_what_to_change(github: Github) -> None:
+    head = github.push("more", {"b": "b\n"})
+    checkout = github.checkout(head, "--depth=1")
+    payload = {"before": github.base, "deleted": False}
+    ended = github.end(github.start(checkout, "push", payload, head))
+    assert (ended.code, ended.outputs["verdict"]) == (5, "unknown")
+    assert "fetch-depth: 0" in ended.log
+
+
+def test_a_pull_request_is_judged_from_its_base_and_never_takes_a_lock(github: Github) -> None:
+    github.push("meanwhile on main", {"c": "c\n"})
+    run(["git", "checkout", "-q", "-b", "topic", github.base], github.ana.path)
+    head = github.ana.commit_files("topic", {"b": "b\n"})
+    github.ana.git("push", "-q", "origin", "topic")
+    ended = github.on_pull_request(head)
+    assert ended.code == 0, ended.log
+    assert f"checking the PRPs of {github.world.tip()[:12]}.." in ended.log
+    assert "is no landing on a lane" in ended.log
+
+
+def test_no_declared_step_proves_nothing(world: World) -> None:
+    github = Github(world, steps="")
+    ended = github.on_push(github.push("more", {"b": "b\n"}))
+    assert (ended.code, ended.outputs["verdict"]) == (5, "unknown")
+    assert "no step is declared" in ended.log
+
+
+def test_a_checkout_that_an_earlier_step_changed_is_not_the_commit(github: Github) -> None:
+    head = github.push("more", {"b": "b\n"})
+    checkout = github.checkout(head)
+    (checkout / "b").write_text("changed\n")
+    (checkout / "made-by-the-build").write_text("is fine\n")
+    ended = github.end(github.start(checkout, "push", {"before": github.base}, head))
+    assert (ended.code, ended.outputs["verdict"]) == (5, "unknown")
+    assert "what is checked out is not the commit, an earlier step of the job changed b" in ended.log
+
+
+def test_a_deleted_branch_has_nothing_to_smoke(github: Github) -> None:
+    payload = {"before": github.base, "after": ZERO, "deleted": True}
+    ended = github.end(github.start(github.checkout(github.base), "push", payload, github.base))
+    assert (ended.code, ended.outputs) == (0, {})
+
+
+def test_a_commit_without_prp_toml_says_so(world: World) -> None:
+    github = Github(world)
+    bare = github.ana.git("rev-list", "--max-parents=0", "HEAD").out.strip()
+    ended = github.end(github.start(github.checkout(bare), "push", {"before": ZERO}, bare))
+    assert (ended.code, ended.outputs["verdict"]) == (2, "unknown")
+    assert "no prp.toml" in ended.log
+
+
+@pytest.mark.parametrize("payload", ["", "[1", "[]", '"text"', '{"before": {"a": 1}, "deleted": "no"}'])
+def test_a_payload_that_is_none_ends_in_words(github: Github, payload: str, tmp_path: Path) -> None:
+    path = tmp_path / "payload.json"
+    path.write_text(payload)
+    ended = github.end(github.start(github.checkout(github.base), "push", {}, github.base, GITHUB_EVENT_PATH=str(path)))
+    assert ended.code in (0, 2)
+    assert "Traceback" not in ended.log
+
+
+def test_outside_a_runner_it_names_the_command_for_people(github: Github) -> None:
+    ended = github.end(github.start(github.checkout(github.base), "push", {}, ""))
+    assert ended.code == 2
+    assert "prp smoke" in ended.log
+
+
+def test_a_cancelled_run_is_unknown_and_leaves_nothing_behind(world: World) -> None:
+    seconds = unique_seconds(world.folder)
+    github = Github(world, SLOW.format(s=seconds))
+    head = github.push("more", {"b": "b\n"})
+    process = github.start(github.checkout(head), "push", {"before": github.base}, head)
+    wait_for("begun", process)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)  # as GitHub does when the first did not end it
+    began = time.monotonic()
+    ended = github.end(process)
+    assert time.monotonic() - began < 7, "GitHub kills after 10 seconds"
+    assert (ended.code, ended.outputs["verdict"]) == (130, "unknown")
+    assert alive(seconds) == []
+
+
+def wait_for(line: str, process: object) -> None:
+    for text in process.stdout:  # type: ignore[attr-defined]
+        if text.strip() == line:
+            return
+    raise AssertionError(f"{line!r} never came")
+
+
+# --- hostile text -----------------------------------------------------------------------------------------------------
+def test_what_steps_print_is_no_command_and_shown_inert(world: World) -> None:
+    hostile = r"::error::pwned\n ::set-env name=A::b\n##[add-mask]x\n\033[2J<img src=x>\r::warning::z\n"
+    github = Github(world, f"name = 'x'\nrun = '''printf '{hostile}'; exit 1'''")
+    ended = github.on_push(github.push("more", {"b": "b\n"}))
+    assert ended.code == 1
+    assert not [c for c in ended.commands if c.startswith(("::error::pwned", "::set-env", "::warning::z"))]
+    assert "##[" not in "".join(ended.commands)
+    assert "\x1b" not in ended.log + ended.summary
+    assert "<img" not in ended.summary
+    assert "&lt;img" in ended.summary
+
+
+def test_hostile_names_stay_text_everywhere(world: World) -> None:
+    evil = "x\n::error::pwned\n##[error]x\r\nverdict=green\n</td><script>\x1b[2J | [a](b) ::stop-commands::t"
+    github = Github(world, f"name = {json.dumps(evil)}\nrun = 'exit 1'")  # a JSON text is a TOML text
+    head = github.push(f"feat: {evil}", {"b": "b\n"})
+    payload = {"before": github.base, "sender": {"login": evil}, "head_commit": {"message": evil}}
+    process = github.start(
+        github.checkout(head), "push", payload, head, ref=f"refs/heads/{evil}", GITHUB_ACTOR=evil, GITHUB_RUN_ID=evil
+    )
+    ended = github.end(process)
+    assert ended.code == 1
+    assert not [c for c in ended.commands if c.startswith("::error::pwned")]
+    assert "##[" not in ended.log
+    assert ended.outputs.keys() == {"verdict", "tree", "fence"}
+    assert ended.outputs["verdict"] == "red"
+    assert "<script" not in ended.summary
+    assert "\x1b" not in ended.log + ended.summary
+    for block in ended.summary.split("\n\n"):
+        assert block == "" or block.startswith(("<h3>", "<p>", "<table>", "<pre>")), "Markdown is read outside of HTML"
+
+
+def test_steps_see_neither_the_secret_nor_the_runners_files(world: World) -> None:
+    github = Github(world, 'run = \'test -z "$PRP_REDIS_URL$GITHUB_OUTPUT$GITHUB_ENV" && test -n "$GITHUB_SHA"\'')
+    github.env |= {"PRP_REDIS_URL": "redis://user:secret@127.0.0.1:1/0", "GITHUB_ENV": "/tmp/env"}
+    ended = github.on_push(github.push("more", {"b": "b\n"}))
+    assert ended.code == 0, ended.log
+    assert "secret" not in ended.log + ended.summary
+
+
+# --- with a store -----------------------------------------------------------------------------------------------------
+def events(lock: MergeLock) -> list[str]:
+    return [e.event for e in reversed(lock.log(100))]
+
+
+def test_a_landing_is_adopted_and_its_green_frees_the_lane(world: World, server: Server) -> None:
+    github = Github(world, gate="ci")
+    lock = github.use(server)
+    head = github.land(lock, "P1-001: work", {"b": "b\n"})
+    assert (lock.state().state, lock.state().phase) == ("held", "landed")
+    fence = lock.state().fence
+    ended = github.on_push(head)
+    assert ended.code == 0, ended.log
+    assert lock.state().state == "free"
+    stands = lock.standing(*github.key(head))
+    assert stands is not None
+    assert (stands.result, stands.run_url) == ("green", "https://host.example/team/app/actions/runs/77/attempts/1")
+    assert int(ended.outputs["fence"]) > fence
+    assert events(lock)[-2:] == ["adopt", "verdict"]
+    assert "main: green; the lane goes on" in ended.summary
+    assert prps.read(lock.store, github.config).cursor == head, "the live state has not heard of the landing"
+
+
+def test_red_closes_the_lane_under_its_culprit(world: World, server: Server) -> None:
+    github = Github(world, 'name = "unit"\nrun = "exit 1"', gate="ci")
+    lock = github.use(server)
+    head = github.land(lock, "P1-001: work", {"b": "b\n"})
+    assert github.on_push(head).code == 1
+    state = lock.state()
+    assert state.state == "free"
+    assert state.closed is not None
+    assert (state.closed.kind, state.closed.culprit_sha, state.closed.culprit_agent) == ("red", head, "ana")
+    assert state.closed.reason == "unit ended with 1"
+
+
+def test_a_cancelled_run_leaves_the_landing_to_another_run(world: World, server: Server) -> None:
+    seconds = unique_seconds(world.folder)
+    github = Github(world, SLOW.format(s=seconds), gate="ci")
+    lock = github.use(server)
+    head = github.land(lock, "P1-001: work", {"b": "b\n"})
+    process = github.start(github.checkout(head), "push", {"before": github.base}, head)
+    wait_for("begun", process)
+    assert lock.state().phase == "smoking"
+    while process.poll() is None:  # a host that cancels does not ask only once
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.02)
+    ended = github.end(process)
+    assert (ended.code, ended.outputs["verdict"]) == (130, "unknown")
+    state = lock.state()
+    assert (state.state, state.phase, state.closed) == ("held", "landed", None)
+    assert lock.standing(*github.key(head)) is None
+    assert alive(seconds) == []
+
+
+def test_a_push_round_the_hooks_is_smoked_under_the_lock(world: World, server: Server) -> None:
+    github = Github(world, 'run = "echo begun; sleep 1"', gate="ci")
+    lock = github.use(server)
+    head = github.push("round the hooks", {"b": "b\n"})
+    process = github.start(github.checkout(head), "push", {"before": github.base}, head)
+    wait_for("begun", process)
+    assert (lock.state().state, lock.state().phase) == ("held", "smoking")
+    assert github.end(process).code == 0
+    assert lock.state().state == "free"
+    record = lock.record(head)
+    assert record is not None
+    assert (record.record, record.verdict) == ("foreign", "green")
+
+
+def test_the_lock_is_renewed_while_the_steps_run(world: World, server: Server) -> None:
+    github = Github(world, 'run = "sleep 4"', gate="ci", more="lane.ci_lease = 2")
+    lock = github.use(server)
+    head = github.land(lock, "P1-001: work", {"b": "b\n"})
+    assert github.on_push(head).code == 0
+    assert lock.state().state == "free"
+    assert lock.standing(*github.key(head)) is not None
+    assert [e.detail for e in lock.log(20) if e.event == "verdict"] == ["green"]
+
+
+def test_a_run_beside_the_lane_gives_its_verdict_all_the_same(world: World, server: Server) -> None:
+    github = Github(world, gate="ci")
+    lock = github.use(server)
+    first = github.push("first, nobody smoked it", {"b": "b\n"})
+    second = github.land(lock, "P1-001: second", {"c": "c\n"})
+    ended = github.on_push(first)
+    assert (ended.code, ended.outputs["fence"]) == (0, "")
+    assert lock.state().phase == "landed", "the other landing's hold is not this run's to end"
+    stands = lock.standing(*github.key(first))
+    assert stands is not None
+    assert stands.result == "green"
+    assert github.on_push(second, before=first).code == 0
+    assert lock.state().state == "free"
+
+
+def test_an_old_red_does_not_close_a_lane_that_is_green_again(world: World, server: Server) -> None:
+    github = Github(world, 'run = "test ! -e broken"', gate="ci")
+    lock = github.use(server)
+    broken = github.push("break it", {"broken": "x\n"})
+    run(["git", "rm", "-q", "broken"], github.ana.path)
+    mended = github.land(lock, "P1-001: mend it", {"c": "c\n"})
+    assert github.on_push(mended, before=broken).code == 0
+    ended = github.on_push(broken)
+    assert ended.code == 1
+    assert lock.state().closed is None
+
+
+def test_a_late_red_closes_while_its_commit_is_in_the_branch(world: World, server: Server) -> None:
+    github = Github(world, 'run = "exit 1"', gate="ci")
+    lock = github.use(server)
+    first = github.push("first", {"b": "b\n"})
+    github.land(lock, "P1-001: second, still in CI", {"c": "c\n"})
+    assert github.on_push(first).code == 1
+    assert lock.state().closed is not None
+
+
+def test_gate_none_records_evidence_and_leaves_the_lock_alone(world: World, server: Server) -> None:
+    github = Github(world)
+    lock = github.use(server)
+    head = github.land(lock, "P1-001: work", {"b": "b\n"}, gate="none")
+    ended = github.on_push(head)
+    assert (ended.code, ended.outputs["fence"]) == (0, "")
+    assert "adopt" not in events(lock)
+    stands = lock.standing(*github.key(head))
+    assert stands is not None
+    assert stands.result == "green"
+
+
+def test_a_pull_request_with_the_address_never_touches_the_store(world: World, server: Server) -> None:
+    github = Github(world, 'run = "exit 1"', gate="ci")
+    lock = github.use(server)
+    run(["git", "checkout", "-q", "-b", "topic"], github.ana.path)
+    head = github.ana.commit_files("topic", {"b": "b\n"})
+    github.ana.git("push", "-q", "origin", "topic")
+    assert github.on_pull_request(head).code == 1
+    assert (events(lock), lock.state().closed) == ([], None)
+
+
+@pytest.mark.parametrize("event", ["pull_request_target", "release", "schedule"])
+def test_only_a_landing_speaks_for_the_lane(world: World, server: Server, event: str) -> None:
+    """Events about something else whose ref is the lane's own all the same."""
+    github = Github(world, gate="ci")
+    lock = github.use(server)
+    assert github.end(github.start(github.checkout(github.base), event, {}, github.base)).code == 0
+    assert events(lock) == []
+
+
+def test_a_job_that_checked_something_else_out_does_not_speak_for_the_landing(world: World, server: Server) -> None:
+    github = Github(world, gate="ci")
+    lock = github.use(server)
+    head = github.push("more", {"b": "b\n"})
+    assert github.end(github.start(github.checkout(github.base), "push", {"before": github.base}, head)).code == 0
+    assert events(lock) == []
+
+
+def test_a_store_that_is_not_there_does_not_make_it_red(world: World, server: Server) -> None:
+    github = Github(world, gate="ci")
+    github.use(server)
+    head = github.push("more", {"b": "b\n"})
+    server.stop()
+    ended = github.on_push(head)
+    assert (ended.code, ended.outputs["verdict"]) == (0, "green")
+    assert "the lane's state is unknown to this run" in ended.log
+
+
+def test_a_store_that_goes_away_during_the_run_does_not_make_it_red(world: World, server: Server) -> None:
+    github = Github(world, 'run = "echo begun; sleep 2"', gate="ci", more="lane.ci_lease = 2")
+    lock = github.use(server)
+    head = github.land(lock, "P1-001: work", {"b": "b\n"})
+    process = github.start(github.checkout(head), "push", {"before": github.base}, head)
+    wait_for("begun", process)
+    server.stop(signal.SIGKILL)
+    ended = github.end(process)
+    assert (ended.code, ended.outputs["verdict"]) == (0, "green")
+    assert "green could not be told" in ended.log
+
+
+def test_another_projects_store_is_left_alone(world: World, server: Server) -> None:
+    github = Github(world, gate="ci")
+    lock = github.use(server)
+    server.redis().hset(lock.store.keys.meta, "store_id", "somebody else's")
+    ended = github.on_push(github.push("more", {"b": "b\n"}))
+    assert ended.code == 0
+    assert "not the store of" in ended.log
+    assert events(lock) == []

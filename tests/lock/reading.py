@@ -1,0 +1,635 @@
+"""The merge lane's tables, read aloud in plain Python: the same rows as docs/design.md has, on a logical clock.
+
+Slow, simple, one object in memory. test_against_reading.py runs it beside the scripts and wants no difference, neither
+in an answer nor in anything stored. Written from the tables; where they leave something open, a remark says what is
+chosen. Nothing here may be copied from the scripts, nor the other way round.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+FACTS = ("foreign", "late", "landed")  # what the remote was seen to have, the surest last
+LEASED = ("claimed", "intent", "accepting")
+PUSHING = ("intent", "accepting")
+
+
+class Ticket:
+    def __init__(self, number: int, who: dict[str, Any], now: int) -> None:
+        self.number, self.id, self.since = number, who["ticket"], now
+        self.who: dict[str, Any] = {}
+        self.alive_until = self.reserved_until = 0
+        self.window_used = False
+
+
+class Hold:
+    """A hold, or an offer (which has neither phase nor cap)."""
+
+    def __init__(self, id: str, who: dict[str, Any], now: int, deadline: int) -> None:
+        self.id, self.who, self.since, self.deadline = id, who, now, deadline
+        self.ticket: str | None = who.get("ticket")
+        self.phase: str | None = None
+        self.begun: int | None = None
+        self.cap: int | None = None
+        self.head: str | None = None
+        self.base: str | None = None  # None with a head: CI looks at a commit that nobody announced
+        self.info: dict[str, Any] | None = None
+        self.owner: dict[str, Any] | None = None
+        self.key: str | None = None
+        self.look: tuple[dict[str, Any], int] | None = None  # who looks, until when
+        self.run_url: str | None = None
+
+
+class Lane:
+    def __init__(self, name: str, times: dict[str, int]) -> None:
+        self.name, self.times, self.now = name, times, 0
+        self.state, self.fence, self.number = "free", 0, 0
+        self.hold: Hold | None = None
+        self.queue: list[Ticket] = []
+        self.window: int | None = None
+        self.kept: dict[str, dict[str, Any]] = {}
+        self.seen: str | None = None
+        self.closed: dict[str, Any] | None = None
+        self.records: dict[str, dict[str, Any]] = {}
+        self.verdicts: dict[str, dict[str, Any]] = {}
+        self.wakes: dict[str, str] = {}
+        self.durations: list[int] = []
+        self.log: list[tuple[str, int, str, str, str]] = []
+
+    # --- small readings ----------------------------------------------------------------------------------------------
+    def note(self, event: str, agent: str | None = "", sha: str | None = "", detail: str = "", fence: int = -1) -> None:
+        self.log.append((event, self.fence if fence < 0 else fence, agent or "", sha or "", detail))
+
+    def is_there(self, t: Ticket) -> bool:
+        return t.alive_until > self.now
+
+    def is_eligible(self, t: Ticket) -> bool:
+        return self.closed is None or bool(t.who.get("fixer"))
+
+    def ticket(self, id: str) -> Ticket | None:
+        return next((t for t in self.queue if t.id == id), None)
+
+    def drop(self, id: str) -> None:
+        self.queue = [t for t in self.queue if t.id != id]
+        self.wakes.pop(id, None)
+
+    def owner_agent(self) -> str | None:
+        return (self.hold.owner or {}).get("agent") if self.hold else None
+
+    def phase(self) -> str | None:
+        return self.hold.phase if self.hold else None
+
+    def left(self, until: int | None) -> int | None:
+        return None if until is None else until - self.now
+
+    def grow(self) -> None:
+        self.fence = max(self.fence + 1, self.now * 1000)
+
+    def p(self, share: float) -> int | None:
+        return sorted(self.durations)[math.ceil(len(self.durations) * share) - 1] if self.durations else None
+
+    # --- reap --------------------------------------------------------------------------------------------------------
+    def reap(self) -> None:
+        h = self.hold
+        overdue = h is not None and h.deadline <= self.now
+        spent = h is not None and h.cap is not None and h.cap <= self.now
+        match (self.state, self.phase()):
+            case ("offered", _) if h and overdue:
+                # free; the waiter keeps its ticket but is absent and its window counts as used
+                self.note("expired", h.who.get("agent"), detail="offer")
+                if t := self.ticket(h.id):
+                    t.alive_until = 0
+                    t.reserved_until = max(t.reserved_until, self.now + self.times["reserve_ms"])
+                    t.window_used = True
+                self.vacate()
+            case ("held", "claimed") if h and overdue:
+                self.note("expired", h.who.get("agent"))
+                self.vacate()
+            case ("held", "intent" | "accepting") if h and overdue:
+                # reconciling: nobody is granted; holder, fence and intent stay
+                self.note("expired", h.who.get("agent"), h.head, "reconciling")
+                self.state = "reconciling"
+            case ("held", "landed" | "smoking" as phase) if h and overdue and spent:
+                # free; verdict unknown unless one stands; landing marked unproven
+                self.unproven("run-late" if phase == "smoking" else "no-run")
+                self.vacate()
+            case ("held", "smoking") if h and overdue:
+                # this attempt is unknown; wait for another run
+                self.note("verdict", self.owner_agent(), h.head, "unknown run-lost")
+                self.await_run()
+            case ("reconciling", _) if h and h.look and h.look[1] <= self.now:
+                h.look = None
+        # any: a ticket with neither alive-until nor reserved-until is removed (the last one is logged first)
+        for t in reversed(self.queue):
+            if not self.is_there(t) and t.reserved_until <= self.now:
+                self.note("dead", t.who.get("agent"), detail="reservation" if t.reserved_until else "waiter")
+                self.drop(t.id)
+        # free: window's end
+        if self.window is not None and self.window <= self.now:
+            self.window = None
+        self.settle("offer")
+
+    def vacate(self) -> None:
+        if self.hold and self.hold.begun is not None:
+            self.durations = [self.now - self.hold.begun, *self.durations][:50]
+        self.state, self.hold = "free", None
+
+    def end(self) -> None:
+        """A hold ends by what somebody did: the next in line is handed the lane."""
+        self.vacate()
+        self.settle("handover")
+
+    def unproven(self, why: str) -> None:
+        h = self.hold
+        assert h and h.head
+        stands = self.verdicts.get(h.key or "", {}).get("result")
+        if h.key and stands is None:
+            self.verdicts[h.key] = {"result": "unknown", "at": self.now, "by": why, "head": h.head}
+        if stands not in ("green", "red") and h.head in self.records:  # a verdict that stands proves the landing
+            self.records[h.head]["unproven"] = True
+        self.note("verdict", self.owner_agent(), h.head, "unknown " + why)
+
+    def await_run(self) -> None:
+        h = self.hold
+        assert h
+        self.state, h.phase, h.look = "held", "landed", None
+        h.who = h.owner or {}
+        h.id, h.ticket = h.who.get("hold") or h.head or "", h.who.get("ticket")
+        h.since, h.deadline = self.now, self.now + self.times["ci_wait_ms"]
+
+    # --- settle ------------------------------------------------------------------------------------------------------
+    def settle(self, event: str) -> None:
+        if self.state != "free" or self.window is not None:
+            return
+        eligible = [t for t in self.queue if self.is_eligible(t)]
+        live = [t for t in eligible if self.is_there(t)]
+        if self.windows_due(eligible, live):
+            # every absent ticket now in the queue has its window used
+            self.window = self.now + self.times["window_ms"]
+            for t in self.queue:
+                t.window_used = t.window_used or not self.is_there(t)
+            self.note("window")
+        elif live:
+            # offered to the lowest that is there; the second is told when to look
+            self.grow()
+            self.state = "offered"
+            self.hold = Hold(live[0].id, live[0].who, self.now, self.now + self.times["offer_ms"])
+            self.note(event, live[0].who.get("agent"))
+            self.wakes[live[0].id] = "offer"
+            if len(live) > 1:
+                self.wakes[live[1].id] = str(self.times["offer_ms"])
+
+    def windows_due(self, eligible: list[Ticket], live: list[Ticket]) -> bool:
+        before = eligible[: eligible.index(live[0])] if live else eligible
+        return self.times["window_ms"] > 0 and any(not t.window_used for t in before)
+
+    # --- acquire -----------------------------------------------------------------------------------------------------
+    def acquire(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        answer = self._acquire(a)
+        if answer["outcome"] != "granted" or not a.get("intent"):
+            return answer
+        # With an intent: acquire, then intent; closed gives the lock back and stands in line once more.
+        h = self.hold
+        assert h
+        if self._intent(a):
+            return self.granted()
+        if h.phase == "claimed":
+            self.note("release", a["who"]["agent"], detail="closed")
+            self.end()
+        t = self.stand(a)
+        self.note("queue", a["who"]["agent"], a["who"].get("sha"))
+        return self.not_now(a, t)
+
+    def _acquire(self, a: dict[str, Any]) -> dict[str, Any]:
+        who, h = a["who"], self.hold
+        if self.state == "held" and h and h.id == who["hold"] and h.phase in ("claimed", "intent"):
+            return self.granted()  # the first reply was lost: same fence
+        if self.state == "offered" and h and h.id == who["ticket"]:
+            self.drop(who["ticket"])
+            self.take(who)  # claim: same fence
+            self.note("claim", who["agent"], who.get("sha"))
+            return self.granted()
+        new = self.ticket(who["ticket"]) is None
+        t = self.stand(a)
+        eligible = [x for x in self.queue if self.is_eligible(x)]
+        if self.state == "free" and self.window is not None and eligible[:1] == [t]:
+            self.window = None  # no eligible ticket before the caller's
+        live = [x for x in eligible if self.is_there(x)]
+        if self.state == "free" and self.window is None and live[:1] == [t] and not self.windows_due(eligible, live):
+            self.drop(who["ticket"])
+            self.grow()
+            self.take(who)
+            self.note("acquire", who["agent"], who.get("sha"))
+            return self.granted()
+        self.settle("offer")
+        if new:
+            self.note("queue", who["agent"], who.get("sha"))
+        return self.not_now(a, t)
+
+    def take(self, who: dict[str, Any]) -> None:
+        self.state = "held"
+        self.hold = h = Hold(who["hold"], who, self.now, self.now + self.times["lease_ms"])
+        h.phase, h.begun, h.cap = "claimed", self.now, self.now + self.times["cap_ms"]
+
+    def stand(self, a: dict[str, Any]) -> Ticket:
+        """Ticket added or refreshed: it is there; its number never changes."""
+        who = a["who"]
+        t = self.ticket(who["ticket"])
+        if t is None:
+            self.number += 1
+            t = Ticket(self.number, who, self.now)
+            self.queue.append(t)
+        t.who = {**who, "since": t.since, **({"fixer": True} if a.get("fixer") else {})}
+        t.alive_until = self.now + self.times["alive_ms"]
+        self.wakes.pop(t.id, None)
+        return t
+
+    def not_now(self, a: dict[str, Any], t: Ticket) -> dict[str, Any]:
+        position = self.queue.index(t) + 1
+        shut = self.closed is not None and not a.get("fixer")
+        window = self.state == "free" and self.window is not None
+        if a["plain"] and (shut or not window):
+            # reservation only, for max(120 s, the holder's deadline + the usual hold x position + 60 s)
+            t.alive_until = 0
+            left = max(0, (self.left(self.hold.deadline) if self.hold else None) or 0)
+            length = max(self.times["reserve_ms"], left + (self.p(0.5) or 0) * position + 60_000)
+            t.reserved_until = max(t.reserved_until, self.now + length)
+        name = "closed" if shut else "queued" if not a["plain"] else "window" if window else "refused"
+        more: dict[str, Any] = {"position": position}
+        if name == "refused":
+            more["reserved_ms"] = t.reserved_until - self.now
+        if name == "window":
+            more["ms_left"] = self.left(self.window)
+        return {"outcome": name, **more}
+
+    def granted(self) -> dict[str, Any]:
+        h = self.hold
+        assert h
+        return {
+            "outcome": "granted",
+            "fence": str(self.fence),
+            "deadline_ms": self.left(h.deadline),
+            "cap_ms": self.left(h.cap),
+        }
+
+    # --- the holder --------------------------------------------------------------------------------------------------
+    def current(self, a: dict[str, Any]) -> bool:
+        return self.fence > 0 and a.get("fence") == str(self.fence)
+
+    def renew(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        h = self.hold
+        if self.state == "held" and h and h.phase in LEASED and self.current(a):
+            self.extend("lease_ms")
+            return self.granted()
+        self.note("renew-late", fence=int(a["fence"]))
+        return {"outcome": "lost"}
+
+    def extend(self, lease: str) -> None:
+        """The earlier of now + lease and the cap; what pre-receive gave is not taken away again."""
+        h = self.hold
+        assert h and h.cap is not None
+        h.deadline = max(h.deadline, min(self.now + self.times[lease], h.cap))
+
+    def intent(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        h = self.hold
+        if not (self.state == "held" and h and h.phase in ("claimed", "intent") and self.current(a)):
+            return {"outcome": "lost"}
+        if self.closed and not a.get("fixer"):
+            return {"outcome": "closed"}
+        self.write_intent(a)
+        return self.granted()
+
+    def _intent(self, a: dict[str, Any]) -> bool:
+        h = self.hold
+        assert h
+        if self.closed and not a.get("fixer") and h.head != a["intent"]["head"]:
+            return False  # (an intent that was written before the closing stands)
+        self.write_intent(a)
+        return True
+
+    def write_intent(self, a: dict[str, Any]) -> None:
+        h, intent, info = self.hold, a["intent"], a.get("info")
+        assert h
+        if h.head and h.head != intent["head"] and self.put_record(h.head, "unseen"):
+            self.kept[h.head] = dict(self.records[h.head])  # the first try may still arrive
+        self.kept.pop(intent["head"], None)  # announced anew
+        h.phase, h.head, h.base, h.owner, h.info = "intent", intent["head"], intent["base"], h.who, info
+        h.key = f"{info['tree']}:{info['steps']}:ci" if info and "tree" in info and "steps" in info else None
+        if self.seen is None and intent["base"].strip("0"):
+            self.seen = intent["base"]
+        more = {
+            **{k: h.who.get(k) for k in ("agent", "hold", "ticket", "prp")},
+            "base": intent["base"],
+            "fence": str(self.fence),
+            "fixer": True if a.get("fixer") else None,
+            **(info or {}),
+        }
+        new = {k: v for k, v in more.items() if v is not None}
+        if self.put_record(intent["head"], "intent", new):
+            self.note("intent", h.who.get("agent"), intent["head"])
+
+    def release(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        h = self.hold
+        if not (self.state == "held" and h and h.phase == "claimed" and self.current(a)):
+            return {"outcome": "lost"}
+        self.note("release", h.who.get("agent"), h.who.get("sha"))
+        self.end()
+        return {"outcome": "done"}
+
+    def leave(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        h, t = self.hold, self.ticket(a["id"])
+        held = self.state == "held" and h is not None and h.phase == "claimed" and h.id == a["id"]
+        offered = self.state == "offered" and h is not None and h.id == a["id"]
+        keep = t is not None and a["keep_ms"] > 0
+        if t or held:
+            agent = t.who.get("agent") if t else h.who.get("agent") if h else ""
+            self.note("leave", agent, detail="kept" if keep else "")
+        if t and keep:
+            t.alive_until = 0
+            t.reserved_until = max(t.reserved_until, self.now + a["keep_ms"])
+        elif t:
+            self.drop(t.id)
+        if held or offered:
+            self.end()
+        return {"outcome": "done"}
+
+    # --- what became of a push ---------------------------------------------------------------------------------------
+    def unreported(self) -> bool:
+        """held / intent, accepting; or reconciling without a look"""
+        h = self.hold
+        return bool(h and h.phase in PUSHING and not h.look and self.state in ("held", "reconciling"))
+
+    def report(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        if not (self.unreported() and self.current(a)):
+            return {"outcome": "lost"}
+        return self.outcome(a, a["saw"])
+
+    def look(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        h = self.hold
+        if self.state != "reconciling" or not h or (h.look and h.look[0]["hold"] != a["who"]["hold"]):
+            return {"outcome": "none"}
+        if not h.look:
+            self.grow()
+            h.look = (a["who"], self.now + self.times["look_ms"])
+            self.note("reconcile", a["who"]["agent"], h.head)
+        return {"outcome": "look", "fence": str(self.fence), "left_ms": self.left(h.look[1])}
+
+    def submit(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        if not (self.state == "reconciling" and self.hold and self.hold.look and self.current(a)):
+            return {"outcome": "lost"}
+        return self.outcome(a, a["saw"])
+
+    def post_receive(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        if not (self.unreported() and self.hold and self.hold.head == a["head"]):
+            return {"outcome": "lost"}
+        return self.outcome(a, "in")
+
+    def outcome(self, a: dict[str, Any], saw: str) -> dict[str, Any]:
+        h = self.hold
+        assert h and h.head
+        if saw == "base":
+            self.keep(h.head)
+        elif saw == "other" and self.put_record(h.head, "not-landed"):
+            self.note("not-landed", self.owner_agent(), h.head)
+        whole = self.attribute_look(a["look"])
+        if saw == "in":
+            self.arrived(h.head)
+        if saw == "in" and a["gate"] == "ci":
+            self.await_run()
+            h.cap = self.now + self.times["ci_cap_ms"]
+        else:
+            self.end()
+        return {"outcome": "reported", "record": self.records[h.head]["record"], "head": h.head, "attributed": whole}
+
+    def keep(self, head: str) -> None:
+        """Not seen yet, may still arrive: the intent is kept (never one that did arrive)."""
+        if self.put_record(head, "unseen"):
+            self.note("unseen", self.owner_agent(), head)
+        if self.records[head]["record"] == "unseen":
+            self.kept[head] = dict(self.records[head])
+
+    def put_record(self, head: str, what: str, more: dict[str, Any] | None = None) -> bool:
+        """`landed` is never taken back, nor is `late` or `foreign` by anything less."""
+        old = self.records.get(head, {})
+        rank = (*("", "intent", "unseen", "not-landed"), *FACTS)
+        before: str = old.get("record", "")
+        if before in FACTS and rank.index(what) < rank.index(before):
+            return False
+        if before == what and more is None:
+            return False
+        at = self.now if before != what or what == "intent" else old["at"]
+        self.records[head] = {**({} if what == "intent" else old), **(more or {}), "record": what, "at": at}
+        return before != what
+
+    # --- attribute ---------------------------------------------------------------------------------------------------
+    def arrived(self, head: str) -> None:
+        h = self.hold
+        kept = self.kept.pop(head, None)
+        if h and h.head == head and h.base is not None:
+            if self.put_record(head, "landed"):
+                self.note("landed", self.owner_agent(), head)
+        elif kept and self.put_record(head, "late"):  # under its own owner's name
+            self.note("late", kept.get("agent"), head, fence=int(kept["fence"]))
+
+    def owned_from(self, head: str) -> str | None:
+        """The base of a head we know: the intent's, a kept one, one that is recorded as in."""
+        if self.hold and self.hold.head == head and self.hold.base is not None:
+            return self.hold.base
+        if head in self.kept:
+            return str(self.kept[head]["base"])
+        known = self.records.get(head, {})
+        return str(known.get("base", "")) if known.get("record") in ("landed", "late") else None
+
+    def attribute_look(self, look: dict[str, Any] | None) -> bool:
+        if look is None:
+            return False
+        whole: bool = look["since"] == (self.seen or "")  # else somebody else has looked meanwhile: heads only
+        foreign: list[str] = []
+        if whole and self.seen is not None:
+            commits = look["foreign"]
+            heads = [c for c in commits if self.owned_from(c) is not None]
+            for n, commit in enumerate(commits):
+                above = next((m for m in range(n, len(commits)) if commits[m] in heads), None)
+                # commits a known head brought along are its own: those above its base
+                if above is None or (commit not in heads and self.owned_from(commits[above]) in commits[n:above]):
+                    foreign.append(commit)
+            for head in reversed(heads):
+                self.arrived(head)
+        for head in look["heads"]:
+            self.arrived(head)
+        if not whole:
+            return False
+        new = [c for c in reversed(foreign) if self.put_record(c, "foreign")]
+        if new:
+            self.note("foreign-push", sha=foreign[-1], detail=str(len(new)))
+        for head in look["moved"]:  # its base is no longer the tip and it is not in: it can never land
+            if self.hold and self.hold.head == head:
+                continue  # announced anew: its outcome is for its holder to tell
+            kept = self.kept.pop(head, None)
+            if kept and self.put_record(head, "not-landed"):
+                self.note("not-landed", kept.get("agent"), head, fence=int(kept["fence"]))
+        self.seen = look.get("tip", self.seen)
+        return True
+
+    def attribute(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        return {"outcome": "done", "attributed": self.attribute_look(a["look"])}
+
+    # --- CI ----------------------------------------------------------------------------------------------------------
+    def adopt(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        self.attribute_look(a.get("look"))
+        h, head, who = self.hold, a["head"], a["who"]
+        if self.state == "held" and h and h.phase == "smoking" and h.head == head and h.id == who["hold"]:
+            return self.granted()  # the first reply was lost
+        free = self.state == "free" and self.window is None and not any(self.is_there(t) for t in self.queue)
+        if h and h.head == head and (self.unreported() or self.phase() == "landed"):
+            # head is the intent's: a run on that commit proves the landing
+            self.arrived(head)
+            cap = h.cap if h.phase == "landed" else self.now + self.times["ci_cap_ms"]
+            self.grow()
+            self.state, h.phase, h.look, h.cap = "held", "smoking", None, cap
+        elif free and self.verdicts.get(a.get("key", ""), {}).get("result") not in ("green", "red"):
+            # a foreign or late commit is smoked under the lock
+            self.grow()
+            if head in self.kept:
+                self.arrived(head)
+            elif self.put_record(head, "foreign"):
+                self.note("foreign-push", sha=head, detail="1")
+            self.state, self.hold = "held", Hold(who["hold"], who, self.now, 0)
+            h = self.hold
+            h.phase, h.begun, h.cap, h.head = "smoking", self.now, self.now + self.times["ci_cap_ms"], head
+            known = self.records[head]
+            h.owner = {"sha": head, **{k: known[k] for k in ("agent", "prp", "hold") if k in known}}
+        else:
+            return {"outcome": "apart"}
+        h.id, h.ticket, h.who, h.since, h.run_url = who["hold"], who["ticket"], who, self.now, a.get("run_url")
+        h.deadline, h.key = self.now + self.times["ci_lease_ms"], a.get("key", h.key)
+        self.note("adopt", self.owner_agent(), head, a.get("run_url") or "")
+        return self.granted()
+
+    def ci_renew(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        if not (self.state == "held" and self.phase() == "smoking" and self.current(a)):
+            return {"outcome": "lost"}
+        self.extend("ci_lease_ms")
+        return self.granted()
+
+    def verdict(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        h, head, key, result = self.hold, a["head"], a["key"], a["result"]
+        stands = self.verdicts.get(key)
+        written = stands is not None and stands["result"] in ("green", "red")
+        agent = self.records.get(head, {}).get("agent")
+        smoking = self.state == "held" and h is not None and h.phase == "smoking"
+        under_lock = smoking and h is not None and h.head == head and self.current(a)
+        own = h is not None and h.head == head
+        if not under_lock and ("fence" in a or written or result == "unknown" or own):
+            fence = int(a["fence"]) if "fence" in a else -1
+            self.note("verdict", agent, head, "late " + result, fence)
+            return {"outcome": "judged", "written": False, "stands": stands["result"] if stands else None}
+        self.note("verdict", agent, head, result)
+        if under_lock and h and h.cap is not None and result == "unknown" and h.cap > self.now:
+            self.await_run()
+            more = {"written": False, "stands": stands["result"] if stands else None, "again": True}
+            return {"outcome": "judged", **more}
+        counts = True
+        if written and stands is not None:  # judged as another commit of the same tree: that verdict counts here too
+            counts, result = stands["head"] != head, stands["result"]
+        else:
+            fields = {"result": result, "at": self.now, "by": a["by"], "run_url": a.get("run_url"), "head": head}
+            self.verdicts[key] = {k: v for k, v in fields.items() if v is not None}
+        if head in self.records:
+            self.records[head] |= {"verdict": result, "unproven": result == "unknown"}
+            self.records[head] |= {"run_url": a["run_url"]} if "run_url" in a else {}
+        opened = False
+        if counts and result == "red" and self.closed is None:
+            if under_lock or (a["in_branch"] and not a["later_green"]):
+                self.shut("red", a["by"], a["reason"], head)
+        elif counts and result == "green" and self.closed and self.closed["kind"] == "red":
+            opened = bool(a["fixer"] or self.records.get(head, {}).get("fixer")) and (under_lock or a["in_branch"])
+            if opened:
+                self.closed = None
+                self.note("open", a["by"], detail="green")
+        if under_lock:
+            self.end()
+        elif opened:
+            self.settle("offer")
+        return {"outcome": "judged", "written": not written, "stands": result}
+
+    def redispatch(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        h = self.hold
+        due = self.state == "held" and h is not None and h.phase == "landed" and h.deadline <= self.now
+        if not due or not h or h.cap is None or h.cap <= self.now:
+            return {"outcome": "none"}
+        h.deadline = self.now + self.times["ci_wait_ms"]
+        self.note("redispatch", a["who"]["agent"], h.head)
+        return {"outcome": "redispatch", "head": h.head}
+
+    # --- the server --------------------------------------------------------------------------------------------------
+    def pre_receive(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        h, head = self.hold, a["intent"]["head"]
+        if h and self.unreported() and h.head == head:
+            self.state, h.phase = "held", "accepting"
+            h.deadline = max(h.deadline, self.now + self.times["lease_ms"])
+        elif self.state == "free" and self.window is None and (self.closed is None or a.get("fixer")):
+            self.grow()
+            self.take(a["who"])
+            self.note("acquire", a["who"]["agent"], head, "server")
+            self.write_intent(a)
+            assert self.hold
+            self.hold.phase = "accepting"
+        else:
+            return {"outcome": "refused"}
+        return self.granted()
+
+    # --- people ------------------------------------------------------------------------------------------------------
+    def break_(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        h = self.hold
+        if not h or not self.current(a):
+            return {"outcome": "lost"}
+        if h.phase in PUSHING and h.head:
+            self.keep(h.head)
+        elif h.phase in ("landed", "smoking"):
+            self.unproven("break")
+        self.note("break", a["by"], h.head, a["reason"])
+        self.end()
+        return {"outcome": "done"}
+
+    def shut(self, kind: str, by: str, reason: str, head: str | None) -> None:
+        self.closed = {"kind": kind, "by": by, "reason": reason, "at": self.now, "head": head}
+        self.note("close", by, head, reason)
+
+    def close(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        if self.closed and not a["person"]:
+            return {"outcome": "lost"}  # a machine does not touch what is closed
+        head = a.get("head") or (self.closed or {}).get("head")
+        self.shut("person" if a["person"] else "red", a["by"], a["reason"], head)
+        return {"outcome": "done"}
+
+    def open(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        if not self.closed:
+            return {"outcome": "lost"}
+        self.closed = None
+        self.note("open", a["by"], detail=a["reason"])
+        self.settle("offer")  # opening a closed lane settles too
+        return {"outcome": "done"}
+
+    def state_(self, _: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        return {"outcome": "state"}

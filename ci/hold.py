@@ -87,7 +87,7 @@ class LaneHold(Hold):
     def __exit__(self, *_: object) -> None:
         self.over.set()
         if self.lease:
-            self.renewing.join(STORE_S * 2)
+            self.renewing.join(1.0)  # it may be waiting for the store; the process can end without it
         self.store.close()
 
     def _look(self) -> Look | None:

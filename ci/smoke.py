@@ -64,17 +64,13 @@ def range_start(repo: Repo, event: runner.Event, head: str) -> str | None:
     old tip: then it is the first parent. Raises CouldNotTell when history is missing.
     """
     parents = repo.text("rev-list", "--parents", "-n", "1", head).split()[1:]
-    if event.base not in (None, ZERO) and not (event.name == "pull_request" and len(parents) == 2):
-        assert event.base is not None
-        if repo.has(event.base) and repo.is_ancestor(event.base, head):
-            return event.base
-        if repo.text("rev-parse", "--is-shallow-repository") == "true":
-            raise CouldNotTell(say.shallow(event.base), code="shallow", hint=say.FETCH_ALL)
-    if parents:
-        return parents[0]
-    if os.path.exists(os.path.join(repo.git_dir, "shallow")):
-        raise CouldNotTell(say.shallow(None), code="shallow", hint=say.FETCH_ALL)
-    return None
+    shallow = repo.text("rev-parse", "--is-shallow-repository") == "true"
+    base = None if event.base == ZERO or (event.name == "pull_request" and len(parents) == 2) else event.base
+    if base and repo.has(base) and repo.is_ancestor(base, head):
+        return base
+    if shallow and (base or not parents):
+        raise CouldNotTell(say.shallow(base), code="shallow", hint=say.FETCH_ALL)
+    return parents[0] if parents else None
 
 
 def check(repo: Repo, config: Config, event: runner.Event, head: str, log: runner.Log) -> list[Finding]:

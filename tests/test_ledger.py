@@ -222,6 +222,8 @@ BAD: dict[str, tuple[bytes, tuple[str, int, int]]] = {
     "two documents": (b"a: b\n---\nc: d", ("PRP107", 2, 1)),
     "directive": (b"%YAML 1.1\n---\na: b", ("PRP107", 1, 1)),
     "key that is a list": (b"? [a, b]\n: c", ("PRP107", 1, 3)),
+    "key written out": (b"? a\n: b", ("PRP107", 1, 3)),
+    "key alone": (b"a: {b, c: d}", ("PRP107", 1, 5)),
     "too big": (b"a: b\n" * (MAX_BYTES // 5 + 1), ("PRP108", 1, 1)),
     "too deep": (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), ("PRP108", 1, MAX_DEPTH + 1)),
     "no ledger": (b"version: 3\n", ("PRP109", 1, 1)),
@@ -277,6 +279,7 @@ BOMBS: dict[str, bytes] = {
     "billion laughs": b"a: &a [x,x,x,x]\n"
     + b"".join(b"%c: &%c [*%c,*%c]\n" % (c, c, c - 1, c - 1) for c in range(98, 122)),
     "keys": b"".join(b"k%d: v\n" % n for n in range(350_000)),
+    "spaced keys": b"\n".join(b"k%d : v" % n for n in range(300_000)),
     "one key": b"a: b\n" * 800_000,
     "entries": b"prp_tracking:\n" + b"".join(b"  k%d:\n" % n for n in range(350_000)),
     "items": b"[" + b"a," * 2_000_000,
@@ -388,7 +391,6 @@ def test_the_scan_knows_what_the_reader_knows() -> None:
         "prp_tracking:\n  A-1:\n    title: x\n\n# between\n  A-2:\n    title: y\nstats: {}\n",
         "prp_tracking:\n  A-1:\n    title: x\n    legacy_id: A-2\n",
         "id: A-1\nlegacy_id: 'A-2'\n",
-        "---\nprp_tracking:\n ? A-1\n : title: x\n ? A-2\n : title: y\n",
         'prp_tracking:\n  A-1:\n    stable_id: "A-2"   # old\n',
     ],
 )

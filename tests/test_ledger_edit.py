@@ -243,7 +243,7 @@ REFUSED: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "half a character": ("prp_tracking:\n  A-1: {title: x}\n", "A-1", {"title": "\ud800"}, "ledger-edit"),
     "a mapping": ("prp_tracking:\n  A-1: {title: x}\n", "A-1", {"claim": {"a": 1}}, "ledger-edit"),
     "a fraction": ("prp_tracking:\n  A-1: {title: x}\n", "A-1", {"cost": 1.5}, "ledger-edit"),
-    "a key written out": ("prp_tracking:\n  A-1:\n    ? title\n    : x\n", "A-1", {"title": "y"}, "ledger-edit"),
+    "a key written out": ("prp_tracking:\n  A-1:\n    ? title\n    : x\n", "A-1", {"title": "y"}, "ledger-unreadable"),
 }
 
 

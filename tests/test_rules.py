@@ -135,6 +135,11 @@ def test_what_cannot_be_read_is_told_whoever_broke_it() -> None:
     assert found(broken, UNTIDY) == []
 
 
+def test_an_entry_that_could_not_be_read_before_is_not_new() -> None:
+    before = "prp_tracking:\n  B-1: {title: b, status: new}\n  A-1: 3\n"
+    assert found(before, before.replace("3", "{title: x, status: complete}")) == []
+
+
 def test_a_file_of_a_folder_that_somebody_else_broke_only_warns() -> None:
     good, bad = read("id: A-1\ntitle: x\nstatus: new\n", "p/A-1.yaml"), read("id: [", "p/A-2.yaml")
     changed = read("id: A-1\ntitle: y\nstatus: new\n", "p/A-1.yaml")
@@ -266,6 +271,8 @@ def test_a_seal_that_is_lost_malformed_or_another_one_s() -> None:
     assert found(data, data.replace(b"    rev: " + rev + b"\n", b"")) == [("PRP121", ERROR, "A-1")]
     assert found(data, data.replace(rev, b"4")) == [("PRP121", ERROR, "A-1")]
     assert found(data, data.replace(rev, b"4-12345678")) == [("PRP120", ERROR, "A-1")]
+    mixed = one(data, data.replace(rev, b"4-12345678").replace(b"owner: ann", b"owner: ben"))
+    assert (mixed.code, mixed.line) == ("PRP120", read(data).at("A-1", "rev")[0])
     assert found(data, data.replace(b"  A-1:", b"  A-2:"))[0] == ("PRP125", ERROR, "A-2")
 
 
@@ -399,6 +406,8 @@ def test_an_entry_that_gets_lost_in_a_merge() -> None:
 
 
 def test_an_entry_that_only_the_merge_has() -> None:
+    unread = b"prp_tracking:\n  A-1: ["
+    assert merged(unread, sealed("complete").replace(b"rev", b"was"), unread) == []
     assert merged(tracking(A_1={}), tracking(A_1={}, A_2={}), tracking(A_1={})) == []
     assert merged(tracking(A_1={}), tracking(A_1={}, A_2={"status": "complete"}), tracking(A_1={})) == ["PRP125"]
 
@@ -474,6 +483,12 @@ def test_check_all_remarks_on_what_an_old_ledger_cannot_show() -> None:
     assert "deprecated_prps" in findings[-1].message
 
 
+def test_what_is_shown_or_sealed_is_not_remarked_on() -> None:
+    text = UNTIDY.replace("github_commit: 322579d", "github_commit: 322579e", 1).partition("stats:")[0]
+    data = milestone(text.encode(), "P0-026", owner="ann")  # the landing that brought the line proves it
+    assert {f.code for f in rules.check_all(read(data))} == {"PRP141", "PRP144"}
+
+
 def test_right_stats_are_no_finding() -> None:
     text = UNTIDY.partition("stats:")[0] + (
         "stats:\n  total_prps: 12\n  active_prps: 11\n  deprecated_prps: 1\n  completion_rate: 0.545\n"
@@ -534,6 +549,7 @@ def ids(message: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         ("Why P2-040 broke: a story", [], ["P2-040"]),
         ("P2-040!: x", ["P2-040"], []),
         ("prp: say who holds the lock", [], []),
+        ("prp: tidy", [], []),
         ("x\n\nPrp: P2-040 P3-001", ["P2-040", "P3-001"], []),
         ("x\n\nPRP: a prompt, such as P2-040", [], ["P2-040"]),
         ("x\n\nPrp:", [], []),

@@ -65,6 +65,7 @@ class Server:
         """A client that answers text, fails fast and never retries by itself."""
         return redis.Redis(
             unix_socket_path=self.socket,
+            protocol=2,
             decode_responses=True,
             socket_timeout=10,
             retry=Retry(NoBackoff(), 0),

@@ -40,7 +40,7 @@ def dependencies(ledger: Ledger, changed: Sequence[Prp]) -> Iterator[Finding]:
     tangled = _tangled(ledger) if any(prp.depends_on for prp in changed) else set()
     told: set[frozenset[str]] = set()
     for prp in changed:
-        ring = _cycle(ledger, prp, tangled) if prp.id in tangled else []
+        ring = _cycle(ledger, prp, tangled)
         if ring and frozenset(ring) not in told:
             told.add(frozenset(ring))
             yield _finding(ledger, prp, "PRP131", say.cycle(ring), ERROR)

@@ -147,8 +147,9 @@ def _tool(path: str) -> str | None:
 def _writable(folder: str) -> Iterator[None]:
     try:
         yield
-    except PermissionError as e:
-        raise UserError(say.not_writable(e.filename or folder), code="not-writable", hint=say.NOT_WRITABLE_HINT) from e
+    except OSError as e:
+        where, why = e.filename or folder, e.strerror or str(e)
+        raise UserError(say.not_writable(where, why), code="not-writable", hint=say.NOT_WRITABLE_HINT) from e
 
 
 # --- install ---------------------------------------------------------------------------------------------------------
@@ -280,7 +281,8 @@ def _take_away(folder: Folder, hook: str) -> Iterator[Step]:
             os.unlink(moved)
             if os.path.lexists(chained) and moved == path + CALLED and not _may_replace(path, chained):
                 os.replace(chained, moved)
-            yield Step(hook, moved, "removed", "")
+            if moved == path + CALLED:
+                yield Step(hook, moved, "removed", "")
     if os.path.lexists(path) and not _is_ours(path):
         if os.path.lexists(chained):
             if _may_replace(path, chained):
@@ -372,7 +374,7 @@ def _by_state(folder: Folder, standing: dict[str, str]) -> Iterator[Fact]:
         yield Fact("ok", say.taken_over(str(_tool(path[called[0]])), called), None)
     if len(those("there")) + len(called) == len(HOOKS):
         yield Fact("ok", say.all_there(folder.path), None)
-    first = [hook for hook in HOOKS if os.path.lexists(path[hook] + CHAINED)]
+    first = [hook for hook in those("there") + those("stale") if os.path.lexists(path[hook] + CHAINED)]
     if first:
         yield Fact("ok", say.chains(_tool(path[first[0]] + CHAINED), first), None)
     if folder.shared:

@@ -73,8 +73,6 @@ class _Entry:
 
     def replace(self, field: Field, value: Any) -> None:
         node, colon = field.node, self.text.index(":", field.end)
-        if self.text[field.end : colon].strip(" "):
-            raise ValueError("its key and its value are not on one line")
         new = self.written(value, node.style)
         below = "\n" in self.text[colon : node.start]
         start = colon + 1 if below else node.start

@@ -31,6 +31,6 @@ def known_ids_scan(data: bytes) -> set[str]:
             depth = indent if depth is None else depth
             if indent <= depth:
                 found.add(name)
-    if b"{" in data or re.search(rb"(?m)^[ ]*\? ", data):  # in braces, or written out: any word may be an id
+    if b"{" in data:  # entries in braces: every word may be an id
         found.update(re.findall(_WORD, data))
     return {name.decode("utf-8", "replace") for name in found}

@@ -183,6 +183,9 @@ class _Reader:
             name = key.raw or ""
             if name == "<<" and not key.style:
                 raise self.stop("PRP107", say.not_taken("a merge key (<<)"), key_at)
+            colon = self.text.find(":", key.end)
+            if colon < 0 or self.text[key.end : colon].strip(" \t"):
+                raise self.stop("PRP107", say.not_taken('a key without ":" behind it'), key_at)
             node = self.node(self.get(), depth + 1)
             end = node.end
             field = Field(key.start, key.end, key.line, key.column, node)

@@ -210,8 +210,9 @@ def check_change(
 ) -> list[Finding]:
     """Judge what a commit does to the ledger: the entries it changes, and nothing else.
 
-    `before` is the first parent's ledger, `parents` are a merge commit's other parents' (the first may be among them),
-    `base` is their merge base's when it is known. `reverts`: the commit says that it takes something back.
+    `before` is the first parent's ledger. `parents` are a merge commit's other parents' (the first may be among them;
+    none for an ordinary commit), `base` is their merge base's when it is known. `reverts`: the commit says that it
+    takes something back.
     `only_ledger`: nothing outside the ledger changes.
 
     An old ledger's untidy entries are left alone; a file that cannot be read is an error whoever broke it, but only a
@@ -223,24 +224,18 @@ def check_change(
         said = say.ledger_removed(len(before.prps), first.file)
         return [Finding("PRP124", ERROR, first.file, 1, 1, None, said.message, said.fix)]
     judge = _Judge(after.places)
-    sides = [before, *(p for p in parents if p is not before)]
-    merging = len(sides) > 1
+    sides, merging = [before, *parents], bool(parents)
     changed: list[Prp] = []
     for prp in after.prps.values():
         was = before.prps.get(prp.id)
-        if was is not None and was.fields == prp.fields:
-            if merging:
-                _merged(judge, prp, sides, base, reverts)
-            continue
-        if merging and any(_same(p.prps.get(prp.id), prp) for p in sides):
-            _merged(judge, prp, sides, base, reverts)
-            continue
-        changed.append(prp)
-        if not judge.schema(was, prp, id_pattern):
-            continue
         if merging:
             _merged(judge, prp, sides, base, reverts)
-        elif was is not None:
+        if any(_same(side.prps.get(prp.id), prp) for side in sides):
+            continue
+        changed.append(prp)
+        if not judge.schema(was, prp, id_pattern) or merging:
+            continue
+        if was is not None:
             judge.step(was, prp)
         elif before.prps and not before.errors:
             judge.fresh(prp)
@@ -279,7 +274,8 @@ def _merged(judge: _Judge, prp: Prp, parents: Sequence[Ledger], base: Ledger | N
     theirs = [p for p in (parent.prps.get(prp.id) for parent in parents) if p is not None]
     mine = _group(prp)
     if not theirs:
-        judge.fresh(prp)
+        if not any(parent.errors for parent in parents):
+            judge.fresh(prp)
         return
     if all(mine != _group(p) for p in theirs):
         revs = dict.fromkeys(p.rev or f"no rev, {p.status}" for p in theirs)
@@ -289,7 +285,7 @@ def _merged(judge: _Judge, prp: Prp, parents: Sequence[Ledger], base: Ledger | N
         return
     if base is not None:
         start = _group(base.prps.get(prp.id))
-        if mine != start and all(_group(p) in (mine, start) for p in theirs):
+        if all(_group(p) in (mine, start) for p in theirs):
             return  # one side changed it, and this is that side's
     newest = max(theirs, key=lambda p: p.number)
     if newest.number > prp.number:

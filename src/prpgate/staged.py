@@ -82,6 +82,12 @@ class Change(NamedTuple):
     after: Ledger
     findings: tuple[Finding, ...]
 
+    @property
+    def milestones(self) -> bool:
+        """Whether sealed lines change: only of those does the store know more than the ledger."""
+        was = {prp.id: prp.rev for prp in self.before.prps.values()}
+        return any(prp.rev is not None and prp.rev != was.get(prp.id) for prp in self.after.prps.values())
+
 
 def merged_in(repo: Repo) -> list[str]:
     """The commits being merged into HEAD; none when no merge is under way.

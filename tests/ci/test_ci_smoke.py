@@ -6,9 +6,11 @@ import json
 import re
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
 from prpgate import prps
 from prpgate.model import ZERO
@@ -17,11 +19,10 @@ from tests.ci.test_smoke import alive, unique_seconds
 from tests.world import World, run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from prpgate.lock import MergeLock
     from tests.world import Server
 
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "ci.md"
 SLOW = "run = \"trap '' TERM; setsid sleep {s} & echo begun; sleep {s}\""
 
 
@@ -351,6 +352,28 @@ def test_a_job_that_checked_something_else_out_does_not_speak_for_the_landing(wo
     head = github.push("more", {"b": "b\n"})
     assert github.end(github.start(github.checkout(github.base), "push", {"before": github.base}, head)).code == 0
     assert events(lock) == []
+
+
+def test_the_user_of_the_documentation_can_do_this_and_nothing_else(world: World, server: Server) -> None:
+    line = next(x for x in DOCS.read_text("utf-8").splitlines() if x.startswith("ACL SETUSER prp-ci "))
+    github = Github(world, gate="ci")
+    lock = github.use(server)
+    with server.redis() as admin:
+        admin.execute_command(*line.split())
+    address = f"unix://prp-ci:a-long-password@{server.socket}"
+    github.env["PRP_REDIS_URL"] = address
+    head = github.land(lock, "P1-001: work", {"b": "b\n"})
+    ended = github.on_push(head)
+    assert ended.code == 0, ended.log
+    assert ended.outputs["fence"]
+    assert lock.state().state == "free"
+    stands = lock.standing(*github.key(head))
+    assert stands is not None
+    assert stands.result == "green"
+    with redis.Redis.from_url(address) as ci:
+        for forbidden in (["SET", "other", "1"], ["FLUSHALL"], ["CONFIG", "GET", "*"], ["KEYS", "*"]):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                ci.execute_command(*forbidden)
 
 
 def test_a_store_that_is_not_there_does_not_make_it_red(world: World, server: Server) -> None:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from prpgate.cli.main import find
+from prpgate.config import parse
 from tests.ci.github import Github, outputs
 from tests.world import World, run
 
@@ -167,3 +168,10 @@ def test_the_full_run_stops_at_the_first_failure(tmp_path: Path) -> None:
     assert done.returncode == 9
     assert "== ruff" not in done.stdout
     assert [p.name for p in tmp_path.iterdir()] == ["bin"], "it cleans up after itself"
+
+
+def test_this_repository_declares_the_gate_that_its_workflow_runs() -> None:
+    config = parse((ROOT / "prp.toml").read_text("utf-8"), "prp.toml")
+    assert config.smoke
+    assert config.smoke_budget_s < 180
+    assert config.unknown == ()

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from prpgate import config as settings
-from prpgate import data, hook_filter, install
+from prpgate import data, hook_filter, install, ledger, ledger_edit, seal
 from prpgate.gitrepo import Repo
 from tests.world import Clone, Result, run
 
@@ -106,6 +106,14 @@ def edit(clone: Clone, old: str, new: str, *, stage: bool = True) -> None:
     clone.write(LEDGER, text.replace(old, new, 1))
     if stage:
         clone.git("add", LEDGER)
+
+
+def milestone(text: str, prp_id: str, number: int, **changed: str) -> str:
+    """The ledger text with a sealed milestone of one PRP, as prpgate's own commands write it."""
+    before = ledger.parse(text.encode(), LEDGER)
+    fields = {**before.prps[prp_id].fields, **changed}
+    fields["rev"] = seal.compute(prp_id, number, fields)
+    return ledger_edit.change(text.encode(), LEDGER, prp_id, {**changed, "rev": fields["rev"]}).decode()
 
 
 def try_commit(clone: Clone, message: str = "work", *more: str) -> Result:

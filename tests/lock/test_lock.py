@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,7 +30,7 @@ from tests.lock.clocked import Scene, pusher, runner, waiter
 from tests.world import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 H1, H2 = Intent("h1", "b0"), Intent("h2", "h1")
 INFO = {"tree": "t1", "steps": "s", "prps": ["P1-001"], "code": True}
@@ -194,6 +194,25 @@ def test_a_lease_is_safe_no_longer_than_the_store_says(shared: Server) -> None:
     seconds, micros = shared.redis().time()
     deadline = int(shared.redis().hget(lock.keys.s, "deadline") or 0) / 1000
     assert got.lease.left_s <= deadline - (seconds + micros / 1e6) + 0.002
+
+
+class Slow(Store):
+    """A store at the end of a slow line: answers take their time to arrive."""
+
+    def run(self, script: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
+        answer = super().run(script, keys, args)
+        time.sleep(0.3)
+        return answer
+
+
+def test_a_slow_answer_does_not_make_a_lease_longer(shared: Server) -> None:
+    shared.redis().flushall()
+    lock = MergeLock(Slow.over(shared.redis(), "example/lock"), "main", Times(lease_ms=3000))
+    begun = boottime_s()
+    got = lock.acquire(waiter("ann"), plain=False)
+    assert isinstance(got, Granted) and got.lease.safe_until < begun + 3.2
+    again = lock.renew(got.lease)
+    assert isinstance(again, Granted) and again.lease.left_s < 2.75
 
 
 def test_a_lease_is_renewed_but_never_past_the_cap(s: Scene) -> None:
@@ -816,6 +835,7 @@ def test_nothing_at_all_is_nothing_at_all(s: Scene) -> None:
     s.lock.intent(lease, H1, {"tree": None, "prps": [], "code": False})
     r = s.lock.record("h1")
     assert r and (r.tree, r.prps, r.code, r.prp) == (None, (), False, "P1-001")
+    assert not {"tree", "prps"} & set(json.loads(s.store.redis.hget(s.lock.keys.rec, "h1") or ""))
     told = s.lock.report(lease, "other", s.looked(None))
     assert isinstance(told, Reported)
     assert told.state.seen == "b0"
@@ -864,22 +884,18 @@ def test_never_two_at_once(shared: Server) -> None:
     """Threads that take, hold and give back; the one inside writes its name where the others would trip over it."""
     shared.redis().flushall()
     inside: list[str] = []
-    clashes, turns = [], []
-    until = time.monotonic() + 2
+    clashes: list[list[str]] = []
 
     def work(name: str) -> None:
         lock = MergeLock(Store.over(shared.redis(), "example/lock"), "main", Times())
-        while time.monotonic() < until:
-            got = lock.acquire(waiter(name), plain=False)
-            if not isinstance(got, Granted):
+        for _ in range(20):
+            while not isinstance(got := lock.acquire(waiter(name), plain=False), Granted):
                 time.sleep(0.002)
-                continue
             inside.append(name)
             if inside != [name]:
                 clashes.append(list(inside))
             inside.remove(name)
-            turns.append(name)
-            assert isinstance(lock.release(got.lease), Done)
+            lock.release(got.lease)
 
     threads = [threading.Thread(target=work, args=(f"w{n}",)) for n in range(6)]
     for t in threads:
@@ -887,8 +903,9 @@ def test_never_two_at_once(shared: Server) -> None:
     for t in threads:
         t.join()
     assert not clashes
-    counts = [turns.count(f"w{n}") for n in range(6)]
-    assert min(counts) > 0 and max(counts) - min(counts) <= 3, counts  # in turn, so nobody starves
+    lock = MergeLock(Store.over(shared.redis(), "example/lock"), "main", Times())
+    granted = [e.fence for e in reversed(lock.log(5000)) if e.event in ("acquire", "claim")]
+    assert len(granted) >= 120 and granted == sorted(set(granted))
 
 
 def test_judged_says_whether_it_was_written(s: Scene) -> None:

@@ -184,6 +184,16 @@ def test_run_says_that_the_server_is_gone(store: Store, server: Server) -> None:
     assert store.run("adopt", [META], [ID, 0])["before"] == ID
 
 
+def test_run_says_what_our_own_server_said_last(root: str) -> None:
+    with connect(config(), root, timeout_s=10) as store:
+        pid = Embedded(PROJECT).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        e = down(lambda: store.run("adopt", [META], [ID, 0]))
+    assert e.code == "store-unreachable"
+    assert "Ready to accept connections" in str(e.hint)
+
+
 def test_run_says_that_the_server_is_silent(server: Server) -> None:
     with client.open_store(Place(server.url, "REDIS_URL", "set by REDIS_URL"), PROJECT, timeout_s=0.5) as store:
         adopt(store, ID)

@@ -285,6 +285,25 @@ def test_stop_ends_no_process_that_is_not_the_server(own: Embedded) -> None:
         bystander.communicate()
 
 
+def test_a_server_that_cannot_be_seen_from_here_is_not_called_stopped(own: Embedded) -> None:
+    """A home may be shared with a container: its processes have other numbers there, the lock is the same."""
+    ensure(own)
+    own.stop()
+    code = (
+        "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX);"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, f"{own.data}/lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(StoreDown, match="another container"):
+            own.stop(timeout_s=0.2)
+        holder.communicate()
+    assert own.stop() is None
+
+
 def test_stop_all_ends_every_store_below_a_folder(home: Path) -> None:
     three = [Embedded(f"{PROJECT}/{n}") for n in range(3)]
     for one in three:

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from prpgate.errors import StoreDown
+from prpgate.store import folders
 from prpgate.store.embedded import Embedded
 
 from .stage import PROJECT, ensure
@@ -98,6 +99,17 @@ def test_the_data_folder_must_be_private(own: Embedded) -> None:
     os.chmod(own.data, 0o755)
     with pytest.raises(StoreDown, match="mode 755"):
         own.ensure(5)
+
+
+def test_a_folder_of_somebody_else_is_refused(own: Embedded) -> None:
+    """As after `sudo`, which keeps HOME: root's files in it would lock its owner out."""
+    if os.geteuid() == 0:
+        os.makedirs(own.data, 0o700)
+        os.chown(own.data, 12345, -1)
+        with pytest.raises(StoreDown, match="belongs to user 12345"):
+            own.ensure(5)
+        os.chown(own.data, 0, -1)
+    assert "belongs to user 0" in str(folders.why_not_private("/usr")) or os.geteuid() == 0
 
 
 def test_a_copied_data_folder_is_a_store_of_its_own(own: Embedded, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

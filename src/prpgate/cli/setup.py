@@ -39,6 +39,11 @@ def init(args: argparse.Namespace, out: Output) -> int:
         )
         if not args.yes and not _agreed(out, f"Write {settings.FILE} and install the hooks?"):
             raise UserError("Nothing was changed.", code="declined", next_action="prp init --help")
+        there = _id_there(repo, config, args.redis_url)
+        if there:  # another clone was set up and has not pushed yet: two ids would be two stores
+            out.say(f"The store already has an id for {config.project}; it is taken over.")
+            text = project.toml(found._replace(store_id=there))
+            config = settings.parse(text, settings.FILE)
         with open(path, "x", encoding="utf-8") as f:
             f.write(text)
         wrote = True
@@ -72,6 +77,17 @@ def init(args: argparse.Namespace, out: Output) -> int:
     return OK
 
 
+def _id_there(repo: Repo, config: Config, url: str | None) -> str:
+    """The id that the store which would be used holds for this project already; "" for none or no answer."""
+    from ..store import client
+
+    try:
+        with client.connect(config, repo.top, url=url, timeout_s=5.0, adopt_check=False) as store:
+            return store.store_id
+    except StoreDown:
+        return ""
+
+
 def _agreed(out: Output, question: str) -> bool:
     """Ask on a terminal; without one the proposal is taken, and that is said."""
     if not sys.stdin.isatty():
@@ -94,7 +110,7 @@ def _bring_up(repo: Repo, config: Config, url: str | None, out: Output, *, adopt
     try:
         store = client.connect(config, repo.top, url=url, timeout_s=5.0, adopt_check=not adopt)
         with store:
-            if adopt and store.store_id != config.store_id:
+            if adopt:
                 client.adopt(store, config.store_id)
             out.say(f"Store: {store.url} ({store.rule})")
             report = prps.sync(repo, store, config)

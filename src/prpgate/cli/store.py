@@ -36,10 +36,7 @@ def redis_status(args: argparse.Namespace, out: Output) -> int:
         out.refuse(e)
         return STORE_DOWN
     latency = store.ping_ms()
-    info = store.redis.info("server")
-    server = (
-        f"{'Valkey' if 'valkey_version' in info else 'Redis'} {info.get('valkey_version') or info['redis_version']}"
-    )
+    server = store.server()
     out.say("  Connection: available", colour="green")
     out.say("  Enabled: True")
     out.say("  Helper Available: True")
@@ -94,17 +91,15 @@ def _embedded() -> Embedded:
 
 def start(args: argparse.Namespace, out: Output) -> int:
     server = _embedded()
+    server.allow()
     ops.Session().store()  # starts it on demand, and makes it the project's store when it is new
     return _tell(server, out)
 
 
 def stop(args: argparse.Namespace, out: Output) -> int:
-    stopped = _embedded().stop()
-    out.say(
-        "The store is stopped; its data stay. Pushes to lanes are refused until it runs again."
-        if stopped
-        else "The store was not running."
-    )
+    stopped = _embedded().stop(for_good=True) is not None
+    was = "The store is stopped" if stopped else "The store was not running"
+    out.say(f"{was}; its data stay. Until it is started again pushes to lanes are refused; commits go through.")
     out.say("  prp store start")
     out.answer(stopped=stopped, next_action="prp store start")
     return OK

@@ -20,8 +20,8 @@ def switched_off(path: str) -> str:
     return f"git's hooks are switched off here (core.hooksPath = {path}), so nothing could be installed."
 
 
-def not_writable(path: str) -> str:
-    return f"{path} cannot be written."
+def not_writable(path: str, why: str) -> str:
+    return f"{path} cannot be written: {why}."
 
 
 # --- install and uninstall -------------------------------------------------------------------------------------------

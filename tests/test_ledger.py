@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prpgate import ledger
@@ -307,6 +307,7 @@ def test_a_ledger_of_usual_size_takes_milliseconds() -> None:
     assert (time.process_time() - start) / 10 < 0.02
 
 
+@settings(deadline=None)
 @given(st.binary() | st.binary().map(lambda b: b"prp_tracking:\n  A-1:\n    " + b))
 def test_no_bytes_make_it_raise(data: bytes) -> None:
     found = read(data)
@@ -316,6 +317,7 @@ def test_no_bytes_make_it_raise(data: bytes) -> None:
 YAMLISH = st.text(alphabet=st.sampled_from("ab:{}[],-?&*!|>'\"%@#~ \n\t\\0x7eéß\u2028"), max_size=60)
 
 
+@settings(deadline=None)
 @given(YAMLISH, st.sampled_from(["", "prp_tracking:\n  A-1:\n    ", "id: A-1\n", "prp_tracking: {A-1: "]))
 def test_no_text_makes_it_raise_and_places_are_in_the_file(text: str, start: str) -> None:
     data = (start + text).encode()
@@ -330,6 +332,7 @@ def test_no_text_makes_it_raise_and_places_are_in_the_file(text: str, start: str
         assert prp.ids[0] == prp.id
 
 
+@settings(deadline=None)
 @given(YAMLISH, st.sampled_from(["", "prp_tracking:\n  A-1:\n    ", "id: A-1\n"]))
 def test_the_pure_parser_reads_what_libyaml_reads(text: str, start: str) -> None:
     """PyYAML comes without libyaml on some machines; two people must not read two ledgers."""
@@ -403,6 +406,7 @@ def test_the_scan_takes_no_field_for_an_id() -> None:
     assert not known_ids_scan(UNTIDY.encode()) & {"title", "stats", "version", "metadata", "P0", "P1"}
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_the_scan_never_raises(data: bytes) -> None:
     known_ids_scan(data)

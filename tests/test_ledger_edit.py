@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prpgate import ledger, ledger_edit, seal
@@ -416,6 +416,7 @@ DOCUMENTS = {
 }
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(DOCUMENTS)), st.integers(0, 99), st.dictionaries(names, values, max_size=5))
 def test_any_change_is_exactly_what_was_asked(which: str, number: int, fields: dict[str, Any]) -> None:
     text, file, ids = DOCUMENTS[which]
@@ -440,6 +441,7 @@ def test_any_change_is_exactly_what_was_asked(which: str, number: int, fields: d
             assert entry[name] == value
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(DOCUMENTS)), st.integers(0, 99), st.dictionaries(names, values, min_size=1, max_size=4))
 def test_only_the_entry_s_own_lines_differ(which: str, number: int, fields: dict[str, Any]) -> None:
     text, file, ids = DOCUMENTS[which]
@@ -529,6 +531,7 @@ def test_a_file_that_takes_no_entry_is_refused(data: bytes) -> None:
     assert told.value.code == "ledger-edit"
 
 
+@settings(deadline=None)
 @given(st.dictionaries(names, values, max_size=6))
 def test_any_new_entry_reads_back(fields: dict[str, Any]) -> None:
     for data, file in ((None, "p/A-9.yaml"), (None, FILE), (UNTIDY.encode(), FILE)):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import prpgate
@@ -516,6 +516,7 @@ def test_check_all_judges_every_entry() -> None:
 YAMLISH = st.text(alphabet=st.sampled_from("abst:{}[],-'\"# \n01"), max_size=80)
 
 
+@settings(deadline=None)
 @given(YAMLISH, YAMLISH)
 def test_no_pair_of_ledgers_makes_a_rule_raise(one_text: str, other: str) -> None:
     start = "prp_tracking:\n  A-1:\n    title: x\n    status: new\n    "
@@ -602,6 +603,7 @@ def test_another_pattern() -> None:
     assert rules.message_ids("A-1, B-1: x", r"(A|B)-\d") == (("A-1", "B-1"), ())
 
 
+@settings(deadline=None)
 @given(st.text(), st.sampled_from([DEFAULT_ID_PATTERN, "[a-z]+", ".", r"\S+", "(a)|(b)"]))
 def test_no_message_makes_it_raise(message: str, pattern: str) -> None:
     for finding in rules.check_message(message, lambda _: False, pattern, ids=IDS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prpgate import seal
@@ -107,6 +107,7 @@ values = (
 )
 
 
+@settings(deadline=None)
 @given(st.text(), st.integers(1, 10**9 - 1), st.dictionaries(st.sampled_from(seal.SEALED), values))
 def test_any_fields_have_one_well_formed_seal(prp_id: str, number: int, fields: dict[str, Any]) -> None:
     rev = seal.compute(prp_id, number, fields)

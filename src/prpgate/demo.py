@@ -219,7 +219,7 @@ def _race(s: Stage) -> None:
 def _after(s: Stage) -> None:
     s.tell("\n4. What landed is smoked, completed with evidence, and everybody sees it.")
     s.show("ana", "git", "pull", "-q", "--rebase")
-    s.show("ana", "prp", "smoke", only="smoke:")
+    s.show("ana", "prp", "smoke", only="smoke gate")
     s.show("ana", "prp", "complete", "P1-020")
     s.show("ana", "git", "diff", "--stat")
     s.show("ben", "prp", "list")

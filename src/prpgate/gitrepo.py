@@ -84,6 +84,12 @@ class Repo:
     def __init__(self, path: str = ".") -> None:
         self.path = path
 
+    @classmethod
+    def found(cls, path: str = ".") -> Repo:
+        """The repository around a folder, seen from its top: paths given to git mean the same wherever one stands."""
+        here = cls(path)
+        return here if here.bare else cls(here.top)
+
     # --- running git -------------------------------------------------------------------------------------------------
     def run(
         self,
@@ -218,9 +224,9 @@ class Repo:
     def paths_in(self, rev: str, folder: str) -> list[str]:
         """Paths of the files right in a folder of a tree (`rev`), or of the index for rev ""."""
         if rev:
-            out = self.run("ls-tree", "-z", "--name-only", rev, "--", folder, check=False).stdout
+            out = self.run("ls-tree", "--full-tree", "-z", "--name-only", rev, "--", folder, check=False).stdout
         else:
-            out = self.run("ls-files", "-z", "--", folder, check=False).stdout
+            out = self.run("ls-files", "--full-name", "-z", "--", f":/{folder}", check=False).stdout
         return [p.decode("utf-8", "surrogateescape") for p in out.split(b"\0") if p]
 
     def is_ancestor(self, old: str, new: str) -> bool | None:
@@ -242,7 +248,7 @@ class Repo:
     def changed_paths(self, old: str | None, new: str) -> list[str]:
         """Paths that differ between two trees; all paths of `new` when there is no old one."""
         if old in (None, ZERO):
-            out = self.run("ls-tree", "-r", "-z", "--name-only", new).stdout
+            out = self.run("ls-tree", "--full-tree", "-r", "-z", "--name-only", new).stdout
         else:
             out = self.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", str(old), new).stdout
         return [p.decode("utf-8", "surrogateescape") for p in out.split(b"\0") if p]

@@ -47,9 +47,7 @@ def lane_update(repo: Repo, config: Config, remote: str, updates: list[RefUpdate
     name, update = lanes[0]
     if update.local_sha == ZERO:
         raise say.deletion(name)
-    if update.remote_sha != ZERO:
-        if not repo.has(update.remote_sha):
-            raise say.fetch_first(remote, name, update.remote_sha)
+    if update.remote_sha != ZERO and repo.has(update.remote_sha):  # one that is not here: before_push says so
         forward = repo.is_ancestor(update.remote_sha, update.local_sha)
         if forward is None:
             raise say.cannot_tell(name, "history is missing here (a shallow clone?)", "git fetch --unshallow")
@@ -59,37 +57,41 @@ def lane_update(repo: Repo, config: Config, remote: str, updates: list[RefUpdate
 
 
 def judge_range(repo: Repo, config: Config, base: str, head: str) -> list[Finding]:
-    """Findings over what a push would bring: rebase, cherry-pick and revert run no commit hooks."""
+    """Findings over what a push would bring: rebase, cherry-pick and revert run no commit hooks.
+
+    The ledger at the head is judged against the one at the base (a slip that a later commit mends is no finding), and
+    each merge against its parents.
+    """
     from . import rules
 
     old = None if base == ZERO else base
-    found: list[Finding] = []
-    touched = repo.maybe(
-        "log",
-        "--format=%H %P",
-        "--full-history",
-        "--reverse",
-        *([f"{old}..{head}"] if old else [head]),
-        "--",
-        config.ledger_path.rstrip("/"),
+    messages = list(repo.messages(old, head))
+    span = f"{old}..{head}" if old else head
+    touched = repo.text(
+        "log", "--format=%H %P", "--full-history", "--reverse", span, "--", f":/{config.ledger_path.rstrip('/')}"
     )
+    found: list[Finding] = []
     if touched:
         from . import ledger
 
+        before = ledger.load(repo, config, old) if old else ledger.empty(missing=True)
+        reverts = {sha for sha, message in messages if message.startswith("Revert ")}
         after = ledger.load(repo, config, head)
-        before = ledger.load(repo, config, old) if old else ledger.parse(b"", config.ledger_path)
-        found += rules.check_change(before, after)
+        found += rules.check_change(before, after, reverts=bool(reverts), id_pattern=config.id_pattern)
         for line in touched.splitlines():
             sha, *parents = line.split()
             if len(parents) > 1:
                 sides = [ledger.load(repo, config, p) for p in parents]
-                merged = ledger.load(repo, config, sha)
-                reverts = "revert" in repo.message(sha).lower()
-                found += rules.check_change(sides[0], merged, sides[1:], reverts)
+                fork = repo.maybe("merge-base", *parents) if len(parents) == 2 else None
+                merged, root = ledger.load(repo, config, sha), ledger.load(repo, config, fork) if fork else None
+                found += rules.check_change(
+                    sides[0], merged, sides[1:], sha in reverts, base=root, id_pattern=config.id_pattern
+                )
     known = _known_ids(repo, config, head)
-    for sha, message in repo.messages(old, head):
-        for f in rules.check_message(message, known.__contains__, config.id_pattern):
-            found.append(f._replace(file=f"commit {sha[:10]}"))
+    for sha, message in messages:
+        found += rules.check_message(
+            message, known.__contains__, config.id_pattern, ids=sorted(known), file=f"commit {sha[:10]}"
+        )
     return list(dict.fromkeys(found))
 
 
@@ -129,38 +131,54 @@ def before_push(
     if reason:
         break_glass(repo, config, name, intent, reason)
         return None
-    bad = [f for f in judge_range(repo, config, intent.base, intent.head) if f.severity == "error"]
+    unseen = intent.base != ZERO and not repo.has(intent.base)
+    bad = [] if unseen else [f for f in judge_range(repo, config, intent.base, intent.head) if f.severity == "error"]
     if bad:
         raise say.findings(name, bad)
+    from .lock import MergeLock
     from .store.client import connect
 
     try:
         store = connect(config, repo.top, timeout_s=CONNECT_S)
     except StoreDown as e:
+        if unseen:
+            raise say.fetch_first(remote, name, intent.base, None) from None
         raise say.store_down(name, e) from None
     with store:
         deliver_break_glass(repo, store)
-        return _take(repo, config, store, name, intent, process)
+        lock = MergeLock(store, name, config.times)
+        if unseen:
+            me = identity.agent(repo)
+            place = lock.place(contender(repo, me, name, process, "push", None, intent.head))
+            raise say.fetch_first(remote, name, intent.base, place)
+        return _take(repo, config, lock, name, intent, process)
 
 
-def _take(repo: Repo, config: Config, store: Store, name: str, intent: Intent, process: Process) -> Landing:
+def _take(repo: Repo, config: Config, lock: MergeLock, name: str, intent: Intent, process: Process) -> Landing:
     from . import prps
-    from .lock import Closed, Granted, Lost, MergeLock, Refused, Window
+    from .lock import Closed, Granted, Moved, Refused, Window
 
-    foreign = [f for f in prps.foreign_lines(repo, store, config, intent.base, intent.head) if f.severity == "error"]
+    foreign = [
+        f for f in prps.foreign_lines(repo, lock.store, config, intent.base, intent.head) if f.severity == "error"
+    ]
     if foreign:
         raise say.findings(name, foreign)
     ids, code = prps.prps_of_range(repo, config, intent.base, intent.head)
     me = identity.agent(repo)
     who = contender(repo, me, name, process, "push", ids[0] if ids else None, intent.head)
-    info = {"agent": me.name, "tree": repo.tree(intent.head), "prps": ids, "code": code}
-    lock = MergeLock(store, name, config.times)
+    info = {"agent": me.name, "tree": repo.tree(intent.head), "prps": ids, "code": code, "steps": _steps(config)}
     fixer, looked = False, False
+    seen = lock.state().seen or ""
     until = time.monotonic() + config.times.window_ms / 1000 + 5
     while True:
-        answer = lock.acquire(who, plain=True, fixer=fixer, intent=intent, info=info)
+        if _stale(repo, intent, seen):
+            raise say.fetch_first(config.remote, name, seen, lock.place(who))
+        answer = lock.acquire(who, plain=True, fixer=fixer, intent=intent, info=info, seen=seen)
         if isinstance(answer, Granted):
             return Landing(name, answer.lease, intent)
+        if isinstance(answer, Moved):
+            seen = answer.state.seen or ""
+            continue
         if isinstance(answer, Window) and time.monotonic() < until:
             time.sleep(min(answer.ms_left / 1000 + 0.02, 0.5))
             continue
@@ -173,11 +191,30 @@ def _take(repo: Repo, config: Config, store: Store, name: str, intent: Intent, p
                 continue
         if isinstance(answer, Closed):
             raise say.closed(answer.state)
-        if isinstance(answer, Lost):
-            raise say.lost(name, answer.state)
         position = answer.position if isinstance(answer, Refused) else 1
         reserved_ms = answer.reserved_ms if isinstance(answer, Refused) else 0
         raise say.held(answer.state, position, reserved_ms)
+
+
+def _steps(config: Config) -> str | None:
+    """The hash under which CI will give its verdict; nobody gives one with gate none."""
+    if config.gate != "ci":
+        return None
+    from .smoke import steps_hash
+
+    return steps_hash(config.smoke, config.smoke_budget_s)
+
+
+def _stale(repo: Repo, intent: Intent, seen: str) -> bool:
+    """Is the base that git fixed for this push older than a tip that the lane has had? The remote would refuse it.
+
+    A tip that is not here is newer than the base: whoever has the base has what is under it.
+    """
+    if seen in ("", intent.base):
+        return False
+    if intent.base == ZERO:
+        return repo.has(seen) is False
+    return not repo.has(seen) or bool(repo.is_ancestor(intent.base, seen))
 
 
 def _fixes(repo: Repo, me: Agent, ids: list[str], intent: Intent, state: LaneState) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 20
-MAX_NODES = 200_000  # some 8,000 PRPs; a file that goes on beyond this would hold up every commit
+MAX_NODES = 120_000  # some 5,000 PRPs; a file that goes on beyond this would hold up every commit
 MAX_TWICE = 20
 BOM = b"\xef\xbb\xbf"
 

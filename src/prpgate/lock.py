@@ -24,6 +24,7 @@ from .outcomes import Lease as Lease
 from .outcomes import Look as Look
 from .outcomes import LookLease as LookLease
 from .outcomes import Lost as Lost
+from .outcomes import Moved as Moved
 from .outcomes import Queued as Queued
 from .outcomes import Redispatch as Redispatch
 from .outcomes import Refused as Refused
@@ -62,17 +63,27 @@ class MergeLock:
         fixer: bool = False,
         intent: Intent | None = None,
         info: Mapping[str, Any] | None = None,
-    ) -> Granted | Queued | Window | Refused | Closed:
+        seen: str | None = None,
+    ) -> Granted | Queued | Window | Refused | Closed | Moved:
         """Take the lane, claim what was offered, or stand in line; for a waiter also the sign that it is there.
 
         `plain` is a push that cannot wait. With `intent`, grant and intent are one step. Asked again by the same hold
-        it answers the same lease. `fixer`: this may land while the lane is closed.
+        it answers the same lease. `fixer`: this may land while the lane is closed. `seen`: what `LaneState.seen` was
+        ("" for None) when the intent's base was compared with it; Moved when it is not that any more.
         """
         begun = boottime_s()
         raw = self._run(
-            "acquire", who=_told(who), plain=plain, fixer=fixer, intent=intent and _told(intent), info=_info(info)
+            "acquire",
+            who=_told(who),
+            plain=plain,
+            fixer=fixer,
+            intent=intent and _told(intent),
+            info=_info(info),
+            seen=seen,
         )
         state, name = self._state(raw), raw["outcome"]
+        if name == "moved":
+            return Moved(state)
         if name == "granted":
             return Granted(self._lease(raw, who.hold, begun), state)
         if name == "closed":
@@ -82,6 +93,11 @@ class MergeLock:
         if name == "refused":
             return Refused(raw["position"], raw["reserved_ms"], state)
         return Queued(raw["position"], state)
+
+    def place(self, who: Who) -> Refused:
+        """Keep a place in line for a push that cannot land as it is. The lane is not touched."""
+        raw = self._run("acquire", who=_told(who), plain=True, place=True)
+        return Refused(raw.get("position", 1), raw.get("reserved_ms", 0), self._state(raw))
 
     def renew(self, lease: Lease) -> Granted | Lost:
         """A new lease under the same fence, never past the hold's cap."""

@@ -37,7 +37,7 @@ class Prp(NamedTuple):
     def number(self) -> int:
         """The counter in the seal; 0 without one."""
         head = (self.rev or "0").partition("-")[0]
-        return int(head) if head.isdigit() else 0
+        return int(head) if head.isascii() and head.isdigit() else 0
 
     @property
     def priority(self) -> str:

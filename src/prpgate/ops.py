@@ -5,7 +5,6 @@ The shapes that the `*_json` functions give are promised in docs/design.md, "Wha
 
 from __future__ import annotations
 
-import os
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ class Session:
     """One command's view of the world: this clone, its policy, the store when it is first needed."""
 
     def __init__(self, path: str = ".", *, url: str | None = None) -> None:
-        self.repo = Repo(path)
+        self.repo = Repo.found(path)
         self.url = url
         self._store: Store | None = None
 
@@ -192,17 +191,11 @@ def finding_json(f: Finding) -> dict[str, Any]:
 
 
 def check_staged(repo: Repo, config: Config) -> list[Finding]:
-    """What a commit right now would change in the ledger, against HEAD (and MERGE_HEAD while merging)."""
-    from . import ledger, rules
+    """What a commit right now would change in the ledger, against HEAD and against what is being merged in."""
+    from . import staged
 
-    after = ledger.load(repo, config, "")
-    before = ledger.load(repo, config, "HEAD") if repo.head else ledger.parse(b"", config.ledger_path)
-    others = []
-    merge_head = os.path.join(repo.git_dir, "MERGE_HEAD")
-    if os.path.exists(merge_head):
-        with open(merge_head, encoding="ascii") as f:
-            others = [ledger.load(repo, config, sha) for sha in f.read().split()]
-    return rules.check_change(before, after, others)
+    staged.check_policy(repo)
+    return list(staged.judge(repo, config).findings)
 
 
 def check_all(repo: Repo, config: Config) -> list[Finding]:
@@ -216,7 +209,7 @@ def check_all(repo: Repo, config: Config) -> list[Finding]:
             code="no-ledger",
             next_action='prp new "first title"',
         )
-    return rules.check_all(found)
+    return rules.check_all(found, config.id_pattern)
 
 
 def check_paths(paths: list[str]) -> list[Finding]:

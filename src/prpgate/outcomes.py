@@ -85,6 +85,12 @@ class Window(NamedTuple):
     state: LaneState
 
 
+class Moved(NamedTuple):
+    """The lane's tip is another than the caller compared its base with: compare again."""
+
+    state: LaneState
+
+
 class Refused(NamedTuple):
     """A plain push cannot wait. Its place in the line is kept for so long."""
 

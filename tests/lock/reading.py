@@ -206,6 +206,16 @@ class Lane:
         who, h = a["who"], self.hold
         if self.state == "held" and h and h.id == who["hold"] and h.phase in ("claimed", "intent"):
             return self.granted()  # the first reply was lost: same fence
+        if a.get("place"):  # a push that cannot land as it is: a reservation, and nothing else
+            new = self.ticket(who["ticket"]) is None
+            t = self.stand(a)
+            more = self.reserve(t)
+            if new:
+                self.note("queue", who["agent"], who.get("sha"))
+            self.settle("offer")
+            return {"outcome": "refused", "position": self.queue.index(t) + 1, **more}
+        if a.get("seen") is not None and a["seen"] != (self.seen or ""):
+            return {"outcome": "moved"}
         if self.state == "offered" and h and h.id == who["ticket"]:
             self.drop(who["ticket"])
             self.take(who)  # claim: same fence
@@ -251,11 +261,7 @@ class Lane:
         shut = self.closed is not None and not a.get("fixer")
         window = self.state == "free" and self.window is not None
         if a["plain"] and (shut or not window):
-            # reservation only, for max(120 s, the holder's deadline + the usual hold x position + 60 s)
-            t.alive_until = 0
-            left = max(0, (self.left(self.hold.deadline) if self.hold else None) or 0)
-            length = max(self.times["reserve_ms"], left + (self.p(0.5) or 0) * position + 60_000)
-            t.reserved_until = max(t.reserved_until, self.now + length)
+            self.reserve(t)
         name = "closed" if shut else "queued" if not a["plain"] else "window" if window else "refused"
         more: dict[str, Any] = {"position": position}
         if name == "refused":
@@ -263,6 +269,14 @@ class Lane:
         if name == "window":
             more["ms_left"] = self.left(self.window)
         return {"outcome": name, **more}
+
+    def reserve(self, t: Ticket) -> dict[str, Any]:
+        """Reservation only, for max(120 s, the holder's deadline + the usual hold x position + 60 s)."""
+        t.alive_until = 0
+        left = max(0, (self.left(self.hold.deadline) if self.hold else None) or 0)
+        length = max(self.times["reserve_ms"], left + (self.p(0.5) or 0) * (self.queue.index(t) + 1) + 60_000)
+        t.reserved_until = max(t.reserved_until, self.now + length)
+        return {"reserved_ms": t.reserved_until - self.now}
 
     def granted(self) -> dict[str, Any]:
         h = self.hold

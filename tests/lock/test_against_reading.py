@@ -248,6 +248,10 @@ class Dice:
                 if who["op"] == "push" or r.random() < 0.2:
                     a["intent"] = self.intent(0.4)
                     a["info"] = self.info(a["intent"]["head"])
+                if who["op"] == "push" and r.random() < 0.15:
+                    a["place"] = True
+                elif r.random() < 0.3:
+                    a["seen"] = (self.lane.seen or "") if r.random() < 0.6 else r.choice(["", *COMMITS])
             case "intent":
                 a = {"fence": self.fence(), "intent": self.intent(0.3), "fixer": self.fixer()}
                 a["info"] = self.info(a["intent"]["head"])

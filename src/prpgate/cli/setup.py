@@ -23,7 +23,7 @@ def init(args: argparse.Namespace, out: Output) -> int:
     from .. import install as hooks
     from .. import project
 
-    repo = Repo()
+    repo = Repo.found()
     path = os.path.join(repo.top, settings.FILE)
     config = policy.working_tree(repo)
     wrote = False
@@ -128,7 +128,7 @@ def _bring_up(repo: Repo, config: Config, url: str | None, out: Output, *, adopt
 def join(args: argparse.Namespace, out: Output) -> int:
     from .. import install as hooks
 
-    repo = Repo()
+    repo = Repo.found()
     _ = repo.top
     config = policy.require(repo)
     report = hooks.install(repo, config)
@@ -144,7 +144,7 @@ def join(args: argparse.Namespace, out: Output) -> int:
 def install(args: argparse.Namespace, out: Output) -> int:
     from .. import install as hooks
 
-    repo = Repo()
+    repo = Repo.found()
     report = hooks.install(repo, policy.require(repo))
     _tell(report, out)
     out.answer(hooks=report._asdict(), next_action="prp doctor")
@@ -154,7 +154,7 @@ def install(args: argparse.Namespace, out: Output) -> int:
 def uninstall(args: argparse.Namespace, out: Output) -> int:
     from .. import install as hooks
 
-    repo = Repo()
+    repo = Repo.found()
     report = hooks.uninstall(repo)
     _tell(report, out)
     if args.all:
@@ -168,7 +168,7 @@ def uninstall(args: argparse.Namespace, out: Output) -> int:
 
 
 def whoami(args: argparse.Namespace, out: Output) -> int:
-    repo = Repo()
+    repo = Repo.found()
     if args.set is not None:
         name = args.set.strip()
         if not name or len(name) > 200 or not name.isprintable():

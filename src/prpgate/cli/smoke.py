@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import ops
-from ..errors import COULD_NOT_TELL, OK, REFUSED, StoreDown
+from ..errors import COULD_NOT_TELL, INTERRUPTED, OK, REFUSED, StoreDown
+from ..messages import smoke as say
 from ..model import Verdict
 
 if TYPE_CHECKING:
     import argparse
 
+    from ..ops import Session
     from ..output import Output
+    from ..smoke import SmokeReport
+
+COLOURS = {"green": "green", "red": "red"}
 
 
 def smoke(args: argparse.Namespace, out: Output) -> int:
@@ -22,37 +27,45 @@ def smoke(args: argparse.Namespace, out: Output) -> int:
     repo = session.repo
     # The steps are those of the tree that is judged; everything else is the lane's policy.
     config = policy.working_tree(repo) or session.config
-    tree = gate.clean_tree(repo, config)
-    steps_hash = gate.steps_hash(config.smoke, config.smoke_budget_s)
-    report = gate.run(
-        config.smoke,
-        repo.top,
-        budget_s=config.smoke_budget_s,
+    report = gate.run_tree(
+        repo,
+        config,
         on_line=lambda step, line: out.note(f"{step} | {line}"),
         on_step=lambda event: out.progress(f"smoke: {event.name} …"),
     )
-    colour = {"green": "green", "red": "red"}.get(report.result, "yellow")
     for step in report.steps:
-        out.say(f"  {step.name:<20} {step.outcome:<8} {step.duration_s:.1f} s")
-    said = f"smoke: {report.result} in {report.duration_s:.1f} s of {report.budget_s} s"
-    out.say(said + (f": {report.reason}" if report.reason else ""), colour=colour)
-    recorded = None
-    if tree is None:
-        out.say("Not recorded: the working tree differs from HEAD, so this says nothing of a commit.")
-    elif report.result != "unknown":
-        from .. import prps
-
-        try:
-            verdict = Verdict(tree, steps_hash, "local", report.result)
-            prps.note_verdict(session.store(), verdict, agent=session.agent.name, sha=repo.head or "")
-            recorded = tree
-            out.say(f"Recorded for tree {tree[:12]} (class local).")
-        except StoreDown as e:
-            out.note(f"Not recorded: {e.message}", colour="yellow")
+        out.say("  " + say.step_line(step))
+    said = say.verdict_line(report)
+    out.say(said, colour=COLOURS.get(report.result, "yellow"))
+    if not config.smoke:
+        out.say(say.HOW_TO_DECLARE)
+    recorded = False
+    if report.tree is None and not report.interrupted:
+        out.say(say.not_clean(gate.unclean(repo, config)))
+    elif report.tree and report.result != "unknown":
+        recorded = _record(session, report, out)
     if out.json:
         shape = {**gate.to_json(report), "recorded": recorded}
         if report.result == "green":
             out.answer(**shape)
         else:
             out.refused_with(said, report.result, "prp smoke", hint=report.reason, **shape)
+    if report.interrupted:
+        return INTERRUPTED
     return {"green": OK, "red": REFUSED}.get(report.result, COULD_NOT_TELL)
+
+
+def _record(session: Session, report: SmokeReport, out: Output) -> bool:
+    from .. import prps
+
+    assert report.tree is not None
+    verdict = Verdict(report.tree, report.steps_hash, "local", report.result)
+    try:
+        done = prps.note_verdict(session.store(), verdict, agent=session.agent.name, sha=session.repo.head or "")
+    except StoreDown as e:
+        out.note(f"The verdict is not recorded: {e.message}", colour="yellow")
+        return False
+    out.say(f"Recorded for tree {report.tree[:12]}, class local.")
+    for prp_id in done.proven:
+        out.say(f"{prp_id} is complete: its line landed, and the tree that has it is green.", colour="green")
+    return done.written

@@ -79,7 +79,7 @@ def redis_sync(args: argparse.Namespace, out: Output) -> int:
 def _embedded() -> Embedded:
     from ..store.embedded import Embedded
 
-    config = policy.require(Repo())
+    config = policy.require(Repo.found())
     if config.store_scope != "machine":
         raise UserError(
             "this project shares a store (scope team): there is no store of this machine.",

@@ -2,8 +2,11 @@
 -- acquire = claim = heartbeat: take the lane, claim what was offered, or stand in line. With an intent, the grant and
 -- the intent are one step, so a push that was let go is never without one.
 -- ARGV: who {ticket, hold, agent, host, pid, op, prp, sha}, plain (a push that cannot wait), fixer, intent {head,
---       base}, info (what a record of the landing shall hold)
--- Answers granted {deadline_ms, cap_ms, fence} | queued | window | refused {reserved_ms} | closed, with {position}.
+--       base}, info (what a record of the landing shall hold), seen (the tip that the caller compared its base with),
+--       place (a push that cannot land as it is: it keeps a place in line, and the lane is not touched)
+-- Answers granted {deadline_ms, cap_ms, fence} | queued | window | refused {reserved_ms} | closed, with {position};
+-- or moved: another tip has been seen meanwhile, compare again. git fixed the base before the hook ran, so a push
+-- from an older tip is sure to be refused by the remote; it must not hold the lane for that.
 -- Idempotent: asked again by the same hold, whose first reply was lost, it answers granted with the same fence.
 local me = A.who
 local ticket, granted, waiting = me.ticket, false, false
@@ -49,6 +52,13 @@ end
 reap()
 if state() == 'held' and S.holder == me.hold and (S.phase == 'claimed' or S.phase == 'intent') then
   granted = true
+elseif A.place then
+  local t = stand_in_line()
+  keep_place(t)
+  if t.new then log('queue', { agent = me.agent, sha = me.sha }) end
+  settle()
+elseif A.seen and A.seen ~= (S.seen or '') then
+  return answer('moved')
 elseif state() == 'offered' and S.holder == ticket then
   take('claim')
 else
@@ -83,6 +93,6 @@ if granted then
 end
 local t, position = find(ticket)
 local in_window = state() == 'free' and S.window
-if A.plain and (shut or not in_window) then keep_place(t) end
-local name = shut and 'closed' or A.plain and (in_window and 'window' or 'refused') or 'queued'
+if A.plain and not A.place and (shut or not in_window) then keep_place(t) end
+local name = A.place and 'refused' or shut and 'closed' or A.plain and (in_window and 'window' or 'refused') or 'queued'
 return answer(name, { position = position, reserved_ms = t.reserved - NOW, ms_left = in_window and left('window') })

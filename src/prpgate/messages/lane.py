@@ -9,7 +9,7 @@ from ..errors import CouldNotTell, StoreDown, UserError
 from ..output import finding_line
 
 if TYPE_CHECKING:
-    from ..lock import LaneState
+    from ..lock import LaneState, Refused
     from ..model import Finding
 
 
@@ -32,6 +32,10 @@ def clock(in_seconds: float) -> str:
 
 def place(position: int) -> str:
     return "next in line" if position == 1 else f"{nth(position)} in line"
+
+
+def kept(position: int, reserved_ms: float) -> str:
+    return f"Nothing is lost; you are {place(position)}, your place is kept until {clock(reserved_ms / 1000)}."
 
 
 def nth(position: int) -> str:
@@ -80,15 +84,14 @@ def held(state: LaneState, position: int, reserved_ms: float) -> UserError:
     if state.state == "reconciling":
         first = f"{state.name} is not free: {holder_words(state)}, and the remote could not be asked."
         return UserError(
-            f"{first} Nothing is lost; you are {place(position)}, your place is kept until {clock(reserved_ms / 1000)}.",
+            f"{first} {kept(position, reserved_ms)}",
             code="reconciling",
             hint="Once the remote answers, the next push looks and goes on by itself. If it never will:",
             next_action=f'prp lock break {state.name} --fence {state.fence} --reason "why"',
         )
     what = f"is held by {holder_words(state)}" if state.holder else "waits for a place kept before yours"
     return UserError(
-        f"{state.name} {what}, free about {clock(wait)}. "
-        f"Nothing is lost; you are {place(position)}, your place is kept until {clock(reserved_ms / 1000)}.",
+        f"{state.name} {what}, free about {clock(wait)}. " + kept(position, reserved_ms),
         code="held",
         next_action=f"git pull --rebase && git push          (after {clock(wait)})",
     )
@@ -143,9 +146,10 @@ def deletion(lane: str) -> UserError:
     )
 
 
-def fetch_first(remote: str, lane: str, sha: str) -> UserError:
+def fetch_first(remote: str, lane: str, sha: str, line: Refused | None) -> UserError:
+    place = kept(line.position, line.reserved_ms) if line else "Nothing is lost."
     return UserError(
-        f"{lane} moved on to {sha[:10]}, which this clone has not seen. Nothing is lost, nothing was pushed.",
+        f"{lane} moved on to {sha[:10]}, which is not under what you push. {place}",
         code="fetch-first",
         next_action=f"git pull --rebase {remote} {lane} && git push",
     )

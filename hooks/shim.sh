@@ -61,11 +61,7 @@ code=$?
 
 # --- what `prp install` noted for this repository, found without starting git ----------------------------------------
 dir=${GIT_DIR:-.git}
-if [ -f "$dir" ]; then
-	IFS= read -r line <"$dir"
-	dir=${line#gitdir: }
-fi
-if [ ! -d "$dir" ]; then
+if [ ! -d "$dir" ]; then # git sets GIT_DIR wherever .git is no folder; others who call hooks may not
 	dir=$(git rev-parse --git-dir 2>/dev/null) || exit $code
 fi
 common=$dir

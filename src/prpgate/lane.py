@@ -298,7 +298,7 @@ def watch(repo: Repo, config: Config, landing: Landing, process: Process) -> Non
             MergeLock(store, landing.lane, config.times).renew(landing.lease)
         except StoreDown:
             store = None
-    while time.monotonic() < give_up:
+    while time.monotonic() < give_up and os.path.isdir(repo.git_dir):
         try:
             store = store or connect(config, repo.top, timeout_s=5, start=False)
             report(repo, config, store, landing)

@@ -3,7 +3,9 @@ always as "ago" or "left" at the moment of the answer, so that no two clocks are
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple, overload
 
 from .model import Intent
 
@@ -48,6 +50,45 @@ class Place(NamedTuple):
     reserved_ms: float  # left; 0 without a reservation
 
 
+class Line(Sequence[Place]):
+    """The tickets in order. Read when somebody looks at them: most answers are about the caller only."""
+
+    def __init__(self, now_ms: int, raw: list[tuple[str, str, float, str]]) -> None:
+        self._now_ms, self._raw = now_ms, raw
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    @overload
+    def __getitem__(self, at: int) -> Place: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Place]: ...
+    def __getitem__(self, at: int | slice) -> Place | Sequence[Place]:
+        if isinstance(at, slice):
+            return tuple(self[n] for n in range(*at.indices(len(self))))
+        ticket, kind, reserved_ms, raw = self._raw[at]
+        who = json.loads(raw)
+        return Place(
+            position=range(1, len(self) + 1)[at],
+            id=ticket,
+            agent=who.get("agent") or "",
+            host=who.get("host") or "",
+            op=who.get("op") or "",
+            prp=who.get("prp"),
+            kind=kind,
+            since_ms=self._now_ms - who.get("since", self._now_ms),
+            reserved_ms=reserved_ms,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Line) and (self._now_ms, self._raw) == (other._now_ms, other._raw)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
 class Closing(NamedTuple):
     """Why a lane takes only fixes."""
 
@@ -77,7 +118,7 @@ class LaneState(NamedTuple):
     fence: int  # the newest ever given; `break` wants exactly this one
     holder: Holder | None
     intent: Intent | None  # base is "" for a commit that CI looks at without anybody's intent
-    queue: tuple[Place, ...]
+    queue: Sequence[Place]
     closed: Closing | None
     seen: str | None  # the tip up to which every commit has been attributed
     looker: str | None  # the agent who looks, while reconciling
@@ -155,7 +196,7 @@ def state_of(name: str, raw: dict[str, Any]) -> LaneState:
         fence=int(raw["fence"]),
         holder=h and _holder(h, phase),
         intent=Intent(raw["head"], raw.get("base") or "") if raw.get("head") else None,
-        queue=tuple(_place(n, t) for n, t in enumerate(raw.get("queue") or (), 1)),
+        queue=Line(raw["now"], raw["queue"]) if raw["queue"] else (),
         closed=c and _closing(c),
         seen=raw.get("seen"),
         looker=look.get("agent"),
@@ -182,20 +223,6 @@ def _holder(h: dict[str, Any], phase: str | None) -> Holder:
         since_ms=h["since_ms"],
         deadline_ms=h["deadline_ms"],
         cap_ms=h.get("cap_ms"),
-    )
-
-
-def _place(position: int, t: dict[str, Any]) -> Place:
-    return Place(
-        position=position,
-        id=t["id"],
-        agent=t.get("agent") or "",
-        host=t.get("host") or "",
-        op=t.get("op") or "",
-        prp=t.get("prp"),
-        kind=t["kind"],
-        since_ms=t["since_ms"],
-        reserved_ms=t.get("reserved_ms") or 0,
     )
 
 

@@ -281,7 +281,7 @@ def _read_log(out: bytes, by_file: bool) -> Iterator[Seen]:
     keys: list[tuple[int, str]] = []
     status: str | None = None
     for raw in out.split(b"\n"):
-        if (old > 0 or new > 0) and not raw.startswith(b'+++ '):
+        if old > 0 or new > 0:
             sign = raw[:1]
             if sign == b"\\":
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -10,6 +11,8 @@ import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.e2e.conftest import Project
 
@@ -133,6 +136,42 @@ def test_killed_during_the_push_the_lane_is_free_again(project: Project) -> None
         e["event"] for e in again if e["sha"] == project.ana.head and e["event"] in ("landed", "late", "not-landed")
     ]
     assert truth[-1:] == (["landed"] if landed and "landed" in truth else ["late"] if landed else ["not-landed"]), again
+
+
+@pytest.mark.parametrize("after_s", [0.02, 0.1, 0.2, 0.3, 0.45, 0.8])
+def test_killed_at_any_moment_the_lane_frees_itself(tmp_path: Path, home: Path, after_s: float) -> None:
+    """Before, during and after the push; the lock's own processes are killed with it (but not the detached watcher)."""
+    project = Project(tmp_path, settings={"[lane]\n": "[lane]\nlease = 3\n"})
+    ben = project.join("ben")
+    pausing(project, 0.2)
+    project.ana.commit_files("killed", {"k.txt": "k"})
+    env = {**os.environ, **project.ana.env}
+    push = subprocess.Popen(
+        ["git", "push", "-q"],
+        cwd=project.ana.path,
+        env=env,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(after_s)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(push.pid, signal.SIGKILL)
+    push.wait()
+    ben.commit_files("after", {"b.txt": "b"})
+    began = time.monotonic()
+    push_until_landed(ben)
+    assert time.monotonic() - began < 3 + 10
+    time.sleep(1)
+    project.settle()
+    landed = "killed" in project.subjects()
+    events = json.loads(ben.prp("lock", "log", "-n", "200", "--json").out)["events"]
+    said = [e["event"] for e in events if e["sha"] == project.ana.head]
+    last = [e for e in said if e in ("landed", "late", "unseen", "not-landed")][-1:]
+    if landed:
+        assert last in (["landed"], ["late"]), said
+    else:
+        assert last in ([], ["not-landed"], ["unseen"]), said
 
 
 def test_watcher_killed_the_next_push_reconciles(tmp_path: Path, home: Path) -> None:

@@ -87,6 +87,14 @@ def test_a_prp_of_this_very_commit_is_known(clone: Clone) -> None:
     assert try_commit(clone, "P2-050: begin").code == 0
 
 
+def test_a_prp_that_is_only_staged_is_known(clone: Clone) -> None:
+    clone.write(LEDGER, ENTRIES.replace("stats:", "  P2-050:\n    title: new one\n    status: new\nstats:"))
+    clone.git("add", LEDGER)
+    os.unlink(clone.path / LEDGER)
+    os.mkfifo(clone.path / LEDGER)
+    assert try_commit(clone, "P2-050: begin").code == 0
+
+
 def test_a_prp_that_is_not_staged_yet_is_known(clone: Clone) -> None:
     clone.write(LEDGER, ENTRIES.replace("stats:", "  P2-050:\n    title: new one\n    status: new\nstats:"))
     clone.write("code.py", "2")
@@ -150,7 +158,7 @@ def test_it_runs_offline_and_imports_nothing_heavy(clone: Clone, tmp_path: Path)
     done = run(command, clone.path, env=told)
     imported = {line.rpartition("|")[2].strip() for line in done.err.splitlines() if line.startswith("import time:")}
     assert "prpgate.commit_message" in imported
-    heavy = {"yaml", "redis", "argparse", "tomllib", "dataclasses", "json", "socket", "hashlib", "git"}
+    heavy = {"yaml", "redis", "argparse", "tomllib", "dataclasses", "json", "socket", "hashlib", "git", "subprocess"}
     assert not imported & heavy
     assert "prpgate.store" not in imported
 

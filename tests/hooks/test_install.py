@@ -69,6 +69,8 @@ def test_uninstall_leaves_no_trace(repo: Path) -> None:
     before = snapshot(repo / ".git")
     install.install(Repo(str(repo)), policy())
     assert snapshot(repo / ".git") != before
+    for name in ("prp-why", "prp-renewed"):
+        (repo / ".git" / name).write_text("as the hooks leave them\n")
     report = install.uninstall(Repo(str(repo)))
     assert {s.did for s in report.steps} == {"removed"}
     assert snapshot(repo / ".git") == before

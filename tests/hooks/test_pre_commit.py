@@ -13,6 +13,8 @@ import pytest
 from prpgate import install, prps
 from prpgate.data import hooks_folder
 from prpgate.gitrepo import Repo
+from prpgate.model import ERROR, Finding
+from prpgate.refusal import findings_text
 from prpgate.store import client
 from tests.hooks import ENTRIES, FIRST, LEDGER, POLICY, STORE_ID, edit, landed, milestone, policy, setup, try_commit
 from tests.world import Clone, Server, World, run
@@ -118,6 +120,15 @@ def test_hostile_text_is_shown_inert(clone: Clone) -> None:
     assert "\x07" not in done.err
     assert "\u202e" not in done.err
     assert "\\x1b" in done.err or "\\u001b" in done.err
+
+
+def test_no_part_of_a_finding_can_steer_a_terminal() -> None:
+    bad = "\x1b]0;x\x07\r\u202e"
+    finding = Finding("PRP104", ERROR, f"a{bad}.yaml", 1, 1, f"P1{bad}", f"b{bad}\nc", f"d{bad}\n  e")
+    text = findings_text([finding, finding._replace(severity="warning")], "Not committed.")
+    assert all(c.isprintable() or c == "\n" for c in text)
+    assert text.splitlines()[-1] == "  e", "only a fix may have lines of its own"
+    assert len(text.splitlines()) == 4
 
 
 def test_a_broken_policy_is_refused_before_it_binds_everybody(clone: Clone) -> None:

@@ -94,7 +94,7 @@ def test_a_ledger_path_is_no_pattern(world: World, tmp_path: Path) -> None:
     text = POLICY.replace(LEDGER, "t[a]*/:(x) 'é.yaml")
     clone = setup(world.clone("ann"), text)
     python = Recorder(tmp_path).put(clone.path, text)
-    clone.commit_files("what a glob would match", {"ta/x": "no"})
+    clone.commit_files("what a glob would match", {"ta-/:(x) 'é.yaml": "no"})
     assert python.started == []
     clone.commit_files("the file itself", {"t[a]*/:(x) 'é.yaml": "prp_tracking: {}\n"})
     assert python.started == ["pre-commit"]
@@ -252,6 +252,14 @@ def test_a_push_is_asked_about_when_it_may_touch_a_lane(
     assert python.started == (["pre-push"] if asked else [])
     if asked:
         assert given.rstrip("\n") in python.text, "Python has to see what git wrote"
+
+
+def test_files_of_the_working_tree_do_not_stand_for_lanes(guarded: tuple[Clone, Recorder]) -> None:
+    """Unguarded, a shell would take "origin refs/heads/release/*" for a pattern of file names."""
+    clone, python = guarded
+    clone.write("origin refs/heads/release/0", "a decoy")
+    run_hook("sh", clone, "pre-push", "origin", "url", stdin=push_line("refs/heads/release/1"))
+    assert python.started == ["pre-push"]
 
 
 def test_git_itself_pushes_a_feature_without_python(guarded: tuple[Clone, Recorder]) -> None:

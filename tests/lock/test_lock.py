@@ -499,7 +499,7 @@ def test_two_pushes_of_one_agent_are_two_contenders(s: Scene) -> None:
     s.lock.release(first.lease)
     got = s.lock.acquire(pusher("ann", 3), plain=True)
     assert isinstance(got, Granted)
-    assert got.lease.hold == "ann:3" and got.state.queue == ()
+    assert got.lease.hold == "ann:3" and not got.state.queue
 
 
 # --- leaving --------------------------------------------------------------------------------------------------------

@@ -207,7 +207,7 @@ def test_asking_once_is_waiting_for_no_time(line: Line) -> None:
     got = waiting.wait(line.lock, waiter("w"), max_wait_s=0)
     assert isinstance(got, Granted)
     assert isinstance(waiting.wait(line.lock, waiter("v"), max_wait_s=0, keep=False), Queued)
-    assert line.lock.state().queue == ()
+    assert not line.lock.state().queue
 
 
 def test_a_closed_lane_is_not_waited_for(line: Line) -> None:

@@ -168,6 +168,16 @@ def test_a_completion_that_lands_alone_stays_unproven(world: World, server: Serv
     assert ann.prp("P1-003").phase == "landed"
 
 
+def test_a_green_verdict_from_before_does_not_prove_a_line_that_lands_alone(world: World, server: Server) -> None:
+    (ann,) = office(world, server, "ann")
+    ann.start("P1-003")
+    ann.complete("P1-003")
+    ann.land("P1-003: only the line", code=False)
+    ann.smoke()
+    ann.sync()
+    assert ann.prp("P1-003").phase == "landed"
+
+
 def test_only_class_ci_proves_with_gate_ci(world: World, server: Server) -> None:
     (ann,) = office(world, server, "ann", config='gate = "ci"\n' + TOML)
     ann.start("P1-003")
@@ -400,6 +410,10 @@ def test_a_landing_round_the_taker_orphans_the_takers_chain(world: World, server
     assert p.recorded == "complete" and p.phase == "landed"
     assert [line.seal for line in p.orphaned] == [taken.prp.rev]
     assert p.chain == [] and taken.notes
+    ben.clone.git("checkout", "-q", "--", LEDGER)
+    ben.pull()
+    again = ben.reopen("P1-003", "mine after all").prp
+    assert [line.seal for line in again.chain] == [again.rev] and again.orphaned == []  # replaced, not built upon
 
 
 def test_a_wiped_store_is_filled_again_with_the_numbers_of_all_history(world: World, server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -357,6 +358,19 @@ def test_only_ci_is_evidence_with_gate_ci(world: World, server: Server) -> None:
     assert ann.code("complete", "P1-003") == "not-green"
     ann.smoke(klass="ci")
     assert ann.complete("P1-003").prp.fields["verdict"].startswith("green ci ")
+
+
+def test_the_store_itself_checks_that_evidence_is_green(world: World, server: Server) -> None:
+    """Between the look and the script a local verdict may turn: the script looks at what stands."""
+    (ann,) = office(world, server, "ann")
+    p = ann.start("P1-003").prp
+    assert p.claim is not None
+    line = live.Line("2-00000000", 2, "complete", True, {"status": "complete"}, p.seal, "ann", "main", "complete")
+    me = {"agent": "ann", "host": "box", "git_dir": p.claim.git_dir, "branch": "", "fence": str(p.claim.fence)}
+    args = ["P1-003", live.dump_line(line), json.dumps({**me, "lease": 1000}), 1000, "tree:steps:local"]
+    before = ann.snapshot()
+    assert ann.store.run("prp_complete", live.script_keys(ann.store.keys), args)["code"] == "not-green"
+    assert ann.snapshot() == before
 
 
 def test_a_marker_is_undone_before_evidence_takes_its_place(world: World, server: Server) -> None:

@@ -56,9 +56,14 @@ local function scores(key)
   return found
 end
 
+local function hash(key)
+  local flat, found = redis.call('HGETALL', key), {}
+  for n = 1, #flat, 2 do found[flat[n]] = flat[n + 1] end
+  return found
+end
+
 local function load()
-  local flat = redis.call('HGETALL', KEYS[1])
-  for n = 1, #flat, 2 do S[flat[n]] = flat[n + 1] end
+  S = hash(KEYS[1])
   local ids = redis.call('ZRANGE', QS, 0, -1)
   if #ids == 0 then return end
   local alive, reserved, used = scores(QA), scores(QR), {}
@@ -210,8 +215,8 @@ end
 -- Records ------------------------------------------------------------------------------------------------------------
 local function prune() -- the oldest go, by the hundred; a push that may still land keeps its record
   if redis.call('HLEN', REC) <= RECORDS + RECORDS / 10 then return end
-  local flat, all = redis.call('HGETALL', REC), {}
-  for n = 1, #flat, 2 do all[#all + 1] = { head = flat[n], at = cjson.decode(flat[n + 1]).at or 0 } end
+  local all = {}
+  for head, raw in pairs(hash(REC)) do all[#all + 1] = { head = head, at = cjson.decode(raw).at or 0 } end
   table.sort(all, function(x, y) return x.at < y.at end)
   for n = 1, #all - RECORDS do
     local head = all[n].head
@@ -429,7 +434,7 @@ local function durations() -- p50 and p90 of the last holds, in ms
 end
 
 local function view()
-  local v = { state = state(), phase = S.phase, fence = S.fence or '0', seen = S.seen, window_ms = left('window'),
+  local v = { now = NOW, state = state(), phase = S.phase, fence = S.fence or '0', seen = S.seen, window_ms = left('window'),
     run_url = S.run_url, queue = {}, kept = {} }
   v.p50, v.p90 = durations()
   if S.holder then
@@ -446,27 +451,21 @@ local function view()
     v.closed = { kind = S.closed, by = S.closed_by, reason = S.closed_reason, since_ms = NOW - num('closed_at'),
       sha = S.closed_head, agent = culprit.agent, prp = culprit.prp }
   end
-  local whose = {}
-  if #Q > 0 then
-    local flat = redis.call('HGETALL', QI)
-    for n = 1, #flat, 2 do whose[flat[n]] = cjson.decode(flat[n + 1]) end
+  if #Q > 0 then -- who they are is passed on as it is stored: reading it costs more than all the rest
+    local whose = hash(QI)
+    for n, t in ipairs(Q) do
+      v.queue[n] = { t.id, there(t) and 'waiting' or 'reserved', math.max(0, t.reserved - NOW), whose[t.id] or '{}' }
+    end
   end
-  for n, t in ipairs(Q) do
-    local who = whose[t.id] or {}
-    v.queue[n] = { id = t.id, agent = who.agent, host = who.host, op = who.op, prp = who.prp,
-      since_ms = NOW - (who.since or NOW), kind = there(t) and 'waiting' or 'reserved',
-      reserved_ms = t.reserved > NOW and t.reserved - NOW or nil }
-  end
-  local kept = redis.call('HGETALL', KEPT)
-  for n = 1, #kept, 2 do
-    local one = cjson.decode(kept[n + 1])
-    v.kept[#v.kept + 1] = { head = kept[n], base = one.base, agent = one.agent }
+  for head, raw in pairs(hash(KEPT)) do
+    local one = cjson.decode(raw)
+    v.kept[#v.kept + 1] = { head = head, base = one.base, agent = one.agent }
   end
   return v
 end
 
 local function answer(outcome_name, more)
   local a = more or {}
-  a.outcome, a.now, a.state = outcome_name, NOW, view()
+  a.outcome, a.state = outcome_name, view()
   return cjson.encode(a)
 end

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from prpgate import identity, lane, prps, smoke
+from prpgate import identity, lane, prps, smoke, watcher
 from prpgate.errors import CouldNotTell, StoreDown, UserError
 from prpgate.lock import Granted, Lost, MergeLock, Who
 from prpgate.messages import smoke as say
@@ -81,7 +81,7 @@ class LaneHold(Hold):
             self.why = say.adopted(self.name, self.fence) if self.lease else say.apart(self.name)
         else:
             self.why = say.gate_none(self.name)
-        lane.publish(self.repo, self.config, self.store, self.name, self.head)
+        watcher.publish(self.repo, self.config, self.store, self.name, self.head)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("seal", "yaml_scalar", "ledger_scan", "ledger_text", "ledger", "ledger_edit", "store", "process_tree"),
     ("remarks", "dependencies", "commit_message", "rules", "staged", "project", "steps"),
     ("lane_state", "outcomes", "waiting", "lock", "events"),
-    ("smoke", "record", "live", "lines", "evidence", "sync", "milestones", "prps", "lane"),
+    ("smoke", "record", "live", "lines", "evidence", "sync", "milestones", "prps", "break_glass", "lane", "watcher"),
     ("ops", "install", "diagnosis"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),
 )

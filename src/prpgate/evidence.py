@@ -6,15 +6,19 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import smoke
+from .messages import evidence as say
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from .config import Config
     from .gitrepo import Repo
-    from .live import Claim
+    from .live import Claim, PrpState
     from .model import Verdict
     from .store.client import Store
+
+
+IN_LANE = ("landed", "late", "foreign")
 
 
 class Evidence(NamedTuple):
@@ -48,36 +52,71 @@ def classes(config: Config) -> tuple[str, ...]:
 
 
 def find(store: Store, repo: Repo, config: Config, tip: str, ids: Collection[str], claim: Claim) -> list[Evidence]:
-    """Landings of this claim's work, newest first, each with the best verdict there is of its tree.
+    """Landings of this claim's work, newest first, each with the best verdict there is of a tip that has it.
 
     Counted are pushes in the claim's time that named one of `ids`, changed more than the ledger, and are still in
-    the lane under `tip`.
+    the lane under `tip`. A landing is green by its own tree, or by the tree of a later tip that it is under: others
+    land in between, and what is smoked then holds their work too.
     """
-    steps = smoke.steps_hash(config.smoke, config.smoke_budget_s)
     client: Any = store.redis
     with store.faults():
         records: dict[str, str] = client.hgetall(store.keys.lane(config.ledger_lane).rec)
-    ours = []
-    for head, text in records.items():
-        one = json.loads(text)
-        named = any(i in ids for i in one.get("prps") or ())
-        landed = one.get("record") in ("landed", "late", "foreign")
-        if named and landed and one.get("code") and one.get("tree") and one.get("at", 0) >= claim.since_ms:
-            ours.append((one["at"], head, one))
-    ours = [x for x in sorted(ours, key=lambda x: x[:2], reverse=True) if repo.is_ancestor(x[1], tip)]
-    fields = [(x, k, f"{x[2]['tree']}:{steps}:{k}") for x in ours for k in classes(config)]
-    if not fields:
+    known = {head: json.loads(text) for head, text in records.items()}
+    tips = {head: one for head, one in known.items() if one.get("record") in IN_LANE and one.get("tree")}
+    ours = [
+        head
+        for head, one in tips.items()
+        if one.get("code") and one.get("at", 0) >= claim.since_ms and any(i in ids for i in one.get("prps") or ())
+    ]
+    ours = [h for h in sorted(ours, key=lambda h: (tips[h]["at"], h), reverse=True) if repo.is_ancestor(h, tip)]
+    if not ours:
         return []
+    if tip not in tips:  # pushed by nobody we know of, and as good a tip as any
+        tips[tip] = {"tree": repo.tree(tip), "at": max(one["at"] for one in tips.values()) + 1}
+    verdicts = _verdicts(store, config, {one["tree"] for one in tips.values()})
+    found = []
+    for head in ours:
+        later = sorted((one["at"], h) for h, one in tips.items() if h != head and one["at"] >= tips[head]["at"])
+        green = [h for _, h in later if _result(verdicts, tips[h]) == "green" and repo.is_ancestor(head, h)]
+        shown = head if _result(verdicts, tips[head]) == "green" or not green else green[0]
+        tree = tips[shown]["tree"]
+        klass, verdict = verdicts.get(tree, ("", {}))
+        url = verdict.get("run_url") or tips[shown].get("run_url") or None
+        field = f"{tree}:{_steps(config)}:{klass or 'ci'}"
+        found.append(Evidence(head, tree, field, klass, _steps(config), verdict.get("result", ""), url))
+    return found
+
+
+def green(store: Store, repo: Repo, config: Config, tip: str, p: PrpState, claim: Claim) -> Evidence | None:
+    """The newest green landing of the claim's work, None when none of it has landed. Refuses what is not green."""
+    found = find(store, repo, config, tip, p.ids, claim)
+    proof = next((e for e in found if e.result == "green"), None)
+    if proof is None and found and p.phase != "completing":
+        raise say.not_green(p.id, found[0], config)
+    return proof
+
+
+def _steps(config: Config) -> str:
+    return smoke.steps_hash(config.smoke, config.smoke_budget_s)
+
+
+def _result(verdicts: dict[str, tuple[str, dict[str, Any]]], one: dict[str, Any]) -> str:
+    return str(verdicts.get(one["tree"], ("", {}))[1].get("result", ""))
+
+
+def _verdicts(store: Store, config: Config, trees: Collection[str]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """tree -> (class, verdict), the best of the classes that count: green before anything else."""
+    asked = [(tree, klass) for tree in sorted(trees) for klass in classes(config)]
+    client: Any = store.redis
     with store.faults():
-        verdicts = client.hmget(store.keys.verdicts, [f for _, _, f in fields])
-    found: dict[str, Evidence] = {}
-    for ((_, head, one), klass, field), text in zip(fields, verdicts, strict=True):
-        verdict = json.loads(text or "{}")
-        result = verdict.get("result", "")
-        url = verdict.get("run_url") or one.get("run_url") or None
-        if head not in found or (result == "green" and found[head].result != "green"):
-            found[head] = Evidence(head, one["tree"], field, klass, steps, result, url)
-    return list(found.values())
+        texts = client.hmget(store.keys.verdicts, [f"{tree}:{_steps(config)}:{klass}" for tree, klass in asked])
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for (tree, klass), text in zip(asked, texts, strict=True):
+        if text and (tree not in found or json.loads(text).get("result") == "green"):
+            if tree in found and found[tree][1].get("result") == "green":
+                continue
+            found[tree] = klass, json.loads(text)
+    return found
 
 
 def note_verdict(store: Store, verdict: Verdict, *, agent: str, sha: str, run_url: str | None = None) -> Recorded:

@@ -83,6 +83,10 @@ class Repo:
 
     def __init__(self, path: str = ".") -> None:
         self.path = path
+        # What was read of objects that can never change (named by full ids): a push asks for some of it repeatedly.
+        self._messages: dict[tuple[str | None, str], list[tuple[str, str]]] = {}
+        self._changed: dict[tuple[str | None, str], list[str]] = {}
+        self._here: set[str] = set()
 
     @classmethod
     def found(cls, path: str = ".") -> Repo:
@@ -194,7 +198,9 @@ class Repo:
 
     def has(self, sha: str) -> bool:
         """Whether the commit and what stands behind its name are here."""
-        return self.run("cat-file", "-e", f"{sha}^{{commit}}", check=False).returncode == 0
+        if sha not in self._here and self.run("cat-file", "-e", f"{sha}^{{commit}}", check=False).returncode == 0:
+            self._here.add(sha)
+        return sha in self._here
 
     def blob(self, spec: str) -> bytes | None:
         """Content of `commit:path` or `:path` (the index). None when there is no such file."""
@@ -247,17 +253,27 @@ class Repo:
 
     def changed_paths(self, old: str | None, new: str) -> list[str]:
         """Paths that differ between two trees; all paths of `new` when there is no old one."""
-        if old in (None, ZERO):
-            out = self.run("ls-tree", "--full-tree", "-r", "-z", "--name-only", new).stdout
-        else:
-            out = self.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", str(old), new).stdout
-        return [p.decode("utf-8", "surrogateescape") for p in out.split(b"\0") if p]
+        if (old, new) not in self._changed:
+            if old in (None, ZERO):
+                out = self.run("ls-tree", "--full-tree", "-r", "-z", "--name-only", new).stdout
+            else:
+                out = self.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", str(old), new).stdout
+            found = [p.decode("utf-8", "surrogateescape") for p in out.split(b"\0") if p]
+            if len(new) < 40:  # a name, which may mean something else next time
+                return found
+            self._changed[old, new] = found
+        return self._changed[old, new]
 
     def message(self, sha: str) -> str:
         return self.text("show", "--no-patch", "--format=%B", sha)
 
-    def messages(self, old: str | None, new: str) -> Iterator[tuple[str, str]]:
-        """(sha, message) of each commit in old..new, newest first."""
+    def messages(self, old: str | None, new: str) -> list[tuple[str, str]]:
+        """(sha, message) of each commit in old..new (full ids), newest first."""
+        if (old, new) not in self._messages:
+            self._messages[old, new] = list(self._read_messages(old, new))
+        return self._messages[old, new]
+
+    def _read_messages(self, old: str | None, new: str) -> Iterator[tuple[str, str]]:
         span = [new] if old in (None, ZERO) else [f"{old}..{new}"]
         out = self.text("log", "-z", "--format=%H%n%B", *span, "--")
         for chunk in out.split("\0"):

@@ -26,8 +26,10 @@ def agent(repo: Repo) -> Agent:
         kept = ""
     if kept:
         return Agent(kept, "this worktree")
+    listed = repo.maybe("config", "--get-regexp", r"^(prp\.agent|user\.email)$") or ""
+    set_to = dict(line.partition(" ")[::2] for line in listed.splitlines())  # the last one counts, as for git
     for option in ("prp.agent", "user.email"):
-        value = (repo.config(option) or "").strip()
+        value = set_to.get(option, "").strip()
         if value:
             return Agent(value, f"git config {option}")
     return Agent(f"{os.environ.get('USER') or os.getuid()}@{host()}", "user and host")

@@ -9,8 +9,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import hook_filter, identity, policy
-from .errors import CouldNotTell, StoreDown, UserError
+from . import break_glass, identity
+from .errors import CouldNotTell, StoreDown
 from .gitrepo import Repo, lane_of
 from .messages import lane as say
 from .model import ZERO, Intent, RefUpdate
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from .identity import Process
     from .lock import LaneState, Lease, Look, MergeLock
     from .model import Agent, Finding
-    from .store.client import Store
 
 CONNECT_S = 1.0  # a push never waits longer for a store that does not answer
 FOREIGN_MOST = 200  # commits named one by one in a look; a longer list says nothing more to anybody
@@ -32,6 +31,13 @@ class Landing(NamedTuple):
     lane: str
     lease: Lease
     intent: Intent
+
+
+class Emergency(NamedTuple):
+    """A push that goes without the lock, because a person said why it must."""
+
+    lane: str
+    reason: str
 
 
 # --- what a push brings ---------------------------------------------------------------------------------------------
@@ -65,7 +71,7 @@ def judge_range(repo: Repo, config: Config, base: str, head: str) -> list[Findin
     from . import rules
 
     old = None if base == ZERO else base
-    messages = list(repo.messages(old, head))
+    messages = repo.messages(base, head)
     span = f"{old}..{head}" if old else head
     touched = repo.text(
         "log", "--format=%H %P", "--full-history", "--reverse", span, "--", f":/{config.ledger_path.rstrip('/')}"
@@ -120,8 +126,11 @@ def contender(repo: Repo, who: Agent, lane: str, process: Process, op: str, prp:
 
 def before_push(
     repo: Repo, config: Config, remote: str, updates: list[RefUpdate], *, process: Process
-) -> Landing | None:
-    """Decide a push. None: no lane is touched. A Landing: the lock is held. Refused: a UserError that says it all."""
+) -> Landing | Emergency | None:
+    """Decide a push. None: no lane is touched. Landing: the lock is held. Emergency: it is not, and that is recorded.
+
+    Refused: raises a UserError that says it all.
+    """
     found = lane_update(repo, config, remote, updates)
     if found is None:
         return None
@@ -129,8 +138,8 @@ def before_push(
     intent = Intent(update.local_sha, update.remote_sha)
     reason = os.environ.get("PRP_BREAK_GLASS", "").strip()
     if reason:
-        break_glass(repo, config, name, intent, reason)
-        return None
+        break_glass.record(repo, name, intent, reason)
+        return Emergency(name, reason)
     unseen = intent.base != ZERO and not repo.has(intent.base)
     bad = [] if unseen else [f for f in judge_range(repo, config, intent.base, intent.head) if f.severity == "error"]
     if bad:
@@ -145,7 +154,7 @@ def before_push(
             raise say.fetch_first(remote, name, intent.base, None) from None
         raise say.store_down(name, e) from None
     with store:
-        deliver_break_glass(repo, store)
+        break_glass.deliver(repo, store)
         lock = MergeLock(store, name, config.times)
         if unseen:
             me = identity.agent(repo)
@@ -275,158 +284,3 @@ def reconcile(repo: Repo, config: Config, lock: MergeLock, who: Any) -> bool:
         return False
     lock.submit(look, saw, seen)
     return True
-
-
-# --- after the push -------------------------------------------------------------------------------------------------
-
-
-def watch(repo: Repo, config: Config, landing: Landing, process: Process) -> None:
-    """Renew the lease while the pushing process lives, then ask the remote and report.
-
-    Runs detached: it never prints or prompts. Ends when the outcome is recorded, when the lock is lost, or at the
-    hold's cap; then the next caller reconciles.
-    """
-    from .lock import MergeLock
-    from .store.client import connect
-
-    every_s = config.times.lease_ms / 3000
-    store = None
-    give_up = time.monotonic() + config.times.cap_ms / 1000 + 60
-    while not _ended(process, every_s) and time.monotonic() < give_up:
-        try:
-            store = store or connect(config, repo.top, timeout_s=5, start=False)
-            MergeLock(store, landing.lane, config.times).renew(landing.lease)
-        except StoreDown:
-            store = None
-    while time.monotonic() < give_up and os.path.isdir(repo.git_dir):
-        try:
-            store = store or connect(config, repo.top, timeout_s=5, start=False)
-            report(repo, config, store, landing)
-            store.close()
-            return
-        except StoreDown:
-            store = None
-        except CouldNotTell:
-            if store:
-                try:
-                    MergeLock(store, landing.lane, config.times).renew(landing.lease)
-                except StoreDown:
-                    store = None
-        time.sleep(min(2.0, every_s))
-
-
-def report(repo: Repo, config: Config, store: Store, landing: Landing) -> None:
-    """Look at the remote and record what came of a push. A lock lost meanwhile changes nothing of what is recorded."""
-    from .lock import MergeLock
-
-    lock = MergeLock(store, landing.lane, config.times)
-    saw, look = observe(repo, config, lock.state(), landing.intent)
-    lock.report(landing.lease, saw, look, gate=config.gate)
-    if saw == "in":
-        publish(repo, config, store, landing.lane, look.tip)
-
-
-def publish(repo: Repo, config: Config, store: Store, lane: str, tip: str | None) -> None:
-    """Bring the live state up to what landed on the lane that is the record."""
-    from . import prps
-
-    if lane != config.ledger_lane or not tip:
-        return
-    try:
-        prps.sync(repo, store, config, tip=tip)
-        hook_filter.refresh(repo, policy.find(repo) or config)
-    except UserError:
-        return  # the next sync of any clone does it; the landing itself is recorded
-
-
-def _ended(process: Process, wait_s: float) -> bool:
-    """Wait until a process that is not our child ends, at most `wait_s`."""
-    if hasattr(os, "pidfd_open"):
-        import select
-
-        try:
-            fd = os.pidfd_open(process.pid)
-        except ProcessLookupError:
-            return True
-        try:
-            if not identity.alive(process):
-                return True
-            poll = select.poll()
-            poll.register(fd, select.POLLIN)
-            return bool(poll.poll(wait_s * 1000))
-        finally:
-            os.close(fd)
-    until = time.monotonic() + wait_s
-    while time.monotonic() < until:
-        if not identity.alive(process):
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def detach() -> bool:
-    """Fork a child that outlives the hook: own session, no inherited stream or descriptor. True in the child.
-
-    git reads a hook's streams to their end, so a child that kept one would hang every captured push.
-    """
-    pid = os.fork()
-    if pid:
-        os.waitpid(pid, 0)
-        return False
-    os.setsid()
-    if os.fork():
-        os._exit(0)
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    os.closerange(3, 256 if not hasattr(os, "sysconf") else min(os.sysconf("SC_OPEN_MAX"), 65536))
-    return True
-
-
-# --- break glass ----------------------------------------------------------------------------------------------------
-
-
-def _glass_file(repo: Repo) -> str:
-    return os.path.join(repo.own_dir, "break-glass.jsonl")
-
-
-def break_glass(repo: Repo, config: Config, lane: str, intent: Intent, reason: str) -> None:
-    """Let a push go without the lock and write down that it did. Needs neither store nor CI."""
-    import json
-
-    os.makedirs(repo.own_dir, exist_ok=True)
-    line = {
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "lane": lane,
-        "agent": identity.agent(repo).name,
-        "host": identity.host(),
-        "sha": intent.head,
-        "base": intent.base,
-        "reason": reason,
-    }
-    with open(_glass_file(repo), "a", encoding="utf-8") as f:
-        f.write(json.dumps(line, ensure_ascii=False) + "\n")
-        f.flush()
-        os.fsync(f.fileno())
-
-
-def deliver_break_glass(repo: Repo, store: Store) -> int:
-    """Bring the records of emergencies to the store; the number delivered. A record is delivered at least once."""
-    import json
-
-    path = _glass_file(repo)
-    taken = f"{path}.{os.getpid()}"
-    try:
-        os.rename(path, taken)
-    except FileNotFoundError:
-        return 0
-    with open(taken, encoding="utf-8") as f:
-        lines = [json.loads(line) for line in f if line.strip()]
-    for line in lines:
-        detail = json.dumps(line, ensure_ascii=False)
-        fields: dict[Any, Any] = {"event": "break-glass", "fence": "0", "detail": detail}
-        fields.update({k: line[k] for k in ("lane", "agent", "sha")})
-        with store.faults():
-            store.redis.xadd(store.keys.lane(line["lane"]).log, fields, maxlen=10000)
-    os.unlink(taken)
-    return len(lines)

@@ -47,8 +47,11 @@ def foreign_lines(repo: Repo, store: Store, config: Config, base: str, head: str
     state = live.read(store, config)
     if state.cursor is None or base == ZERO:
         return []
-    before, after = ledger.load(repo, config, base), ledger.load(repo, config, head)
     ids, code = prps_of_range(repo, config, base, head)
+    after = ledger.load(repo, config, head) if ids else ledger.empty()
+    before = after
+    if any(record.in_ledger(config, path) for path in repo.changed_paths(base, head)):
+        before, after = ledger.load(repo, config, base), ledger.load(repo, config, head)
     found: list[Finding] = []
     unknown: list[Prp] = []
     for prp in _changed(before, after):

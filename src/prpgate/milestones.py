@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import claimfile, evidence, ledger, ledger_edit, live, record, seal, sync
 from .errors import CouldNotTell, UserError
-from .live import COMPLETING, Line, PrpState, State
+from .live import Line, PrpState, State
 from .messages import prps as say
 from .model import COMPLETE, IN_PROGRESS, NEW, VALIDATED
 
@@ -218,15 +218,10 @@ def _look(ctx: Context, any_id: str) -> _Look:
 
 
 def _evidence(ctx: Context, p: PrpState) -> evidence.Evidence | None:
-    """The newest green landing of this claim's work. None: nothing landed. Refuses what landed and is not green."""
     if p.claim is None or not p.claim.live or p.claim.agent != ctx.agent.name or p.phase == live.LANDED:
         return None
     tip = sync.lane_tip(ctx.repo, ctx.config).tip
-    found = evidence.find(ctx.store, ctx.repo, ctx.config, tip, p.ids, p.claim)
-    green = next((e for e in found if e.result == "green"), None)
-    if green is None and found and p.phase != COMPLETING:
-        raise say.not_green(p.id, found[0], ctx.config.gate)
-    return green
+    return evidence.green(ctx.store, ctx.repo, ctx.config, tip, p, p.claim)
 
 
 def _now(ctx: Context, prp_id: str) -> PrpState:

@@ -40,11 +40,11 @@ class Session:
     def store(self, *, timeout_s: float = 5.0) -> Store:
         """The project's store. Raises StoreDown."""
         if self._store is None:
-            from . import lane
+            from . import break_glass
             from .store.client import connect
 
             self._store = connect(self.config, self.repo.top, url=self.url, timeout_s=timeout_s)
-            lane.deliver_break_glass(self.repo, self._store)
+            break_glass.deliver(self.repo, self._store)
         return self._store
 
     def context(self) -> Context:

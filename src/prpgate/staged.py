@@ -21,7 +21,7 @@ _GITHEAD = "GITHEAD_"
 
 
 class Staged(Repo):
-    """The repository as a commit hook sees it, from the top of its working tree (git starts its hooks there).
+    """The repository as a hook sees it, from the top of its working tree (git starts its hooks there).
 
     `told` is what the stub found out already (its environment); what every commit needs besides is read by one git
     process at once. Each process less is a quarter of a Python start. Nothing told: everything is asked of git.

@@ -6,7 +6,9 @@ from __future__ import annotations
 import json
 import os
 import random
+import time
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import pytest
 
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     import redis
 
 STEPS = int(os.environ.get("PRP_STEPS", "20000"))  # read here: tests run without our variables
-FIRST = int(os.environ.get("PRP_SEED") or (random.randrange(10**6) if "PRP_STEPS" in os.environ else 1))
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(time.time()))  # the same in all workers of a run
+FIRST = int(os.environ.get("PRP_SEED") or (crc32(RUN.encode()) % 10**6 if "PRP_STEPS" in os.environ else 1))
 SEEDS = range(FIRST, FIRST + 4)
 VERBS = (
     *("acquire", "renew", "intent", "release", "leave", "report", "look", "submit", "adopt", "ci_renew", "verdict"),
@@ -39,6 +42,7 @@ LIKELY = {  # what usually comes next
 }
 COMMITS = [f"c{n}" for n in range(60)]
 TREES = {c: f"t{n % 40}" for n, c in enumerate(COMMITS)}  # some trees come twice
+TICKETS = "abpqr"  # a and b land, the others push
 START = 1_700_000_000_000
 PREPARED = ("info", "owner", "who", "looker")  # JSON inside the hash s
 
@@ -71,7 +75,7 @@ class Bench:
                 pipe.zrange(key, 0, -1, withscores=True)
             pipe.smembers(k.u)
             pipe.xrange(k.log, f"({self.logged}", "+")
-            for ticket in "abpqr":
+            for ticket in TICKETS:
                 pipe.lrange(k.w + ticket, 0, -1)
             raw, s, i, kept, rec, v, q, alive, reserved, used, log, *wakes = pipe.execute()
         if log:
@@ -84,7 +88,7 @@ class Bench:
             },
             **{n: [(m, int(x)) for m, x in z] for n, z in (("q", q), ("a", alive), ("r", reserved))},
             "u": sorted(used),
-            "w": {t: w for t, w in zip("abpqr", wakes, strict=True) if w},
+            "w": {t: w for t, w in zip(TICKETS, wakes, strict=True) if w},
             "log": [(f["event"], int(f["fence"]), f["agent"], f["sha"], f["detail"]) for _, f in log],
         }
         return json.loads(raw), stored
@@ -179,7 +183,7 @@ class Dice:
 
     def person(self) -> dict[str, Any]:
         h = self.lane.hold
-        if h and h.ticket and self.rng.random() < 0.3:  # whose turn it is, or who has it
+        if h and h.ticket in list(TICKETS) and self.rng.random() < 0.3:  # whose turn it is, or who has it
             hold = h.id if len(h.id) == 2 else h.ticket + "1" if h.ticket in "pqr" else h.ticket
         else:
             hold = self.rng.choice(["a", "a", "b", "b", "p1", "p2", "q1", "r1"])
@@ -251,7 +255,7 @@ class Dice:
                     a["intent"] = self.intent(0.4)
                     a["info"] = self.info(a["intent"]["head"])
                 if who["op"] == "push" and r.random() < 0.15:
-                    a["place"] = True
+                    a = {"who": who, "plain": True, "place": True}  # never with an intent
                 elif r.random() < 0.3:
                     a["seen"] = (self.lane.seen or "") if r.random() < 0.6 else r.choice(["", *COMMITS])
             case "intent":

@@ -367,7 +367,7 @@ def test_the_store_itself_checks_that_evidence_is_green(world: World, server: Se
     assert p.claim is not None
     line = live.Line("2-00000000", 2, "complete", True, {"status": "complete"}, p.seal, "ann", "main", "complete")
     me = {"agent": "ann", "host": "box", "git_dir": p.claim.git_dir, "branch": "", "fence": str(p.claim.fence)}
-    args = ["P1-003", live.dump_line(line), json.dumps({**me, "lease": 1000}), 1000, "tree:steps:local"]
+    args = ["P1-003", live.dump_line(line), json.dumps({**me, "lease": 1000}), "1000", "tree:steps:local"]
     before = ann.snapshot()
     assert ann.store.run("prp_complete", live.script_keys(ann.store.keys), args)["code"] == "not-green"
     assert ann.snapshot() == before

@@ -9,7 +9,7 @@
 -- from an older tip is sure to be refused by the remote; it must not hold the lane for that.
 -- Idempotent: asked again by the same hold, whose first reply was lost, it answers granted with the same fence.
 local me = A.who
-local ticket, granted, waiting = me.ticket, false, false
+local ticket, granted = me.ticket, false
 
 local function take(event)
   forget(ticket)

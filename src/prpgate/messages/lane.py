@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..errors import CouldNotTell, StoreDown, UserError
-from ..output import finding_line
+from ..output import finding_line, inert
 
 if TYPE_CHECKING:
     from ..lock import LaneState, Refused
@@ -122,6 +122,13 @@ def store_down(lane: str, error: StoreDown) -> StoreDown:
         code=error.code,
         hint=error.hint,
         next_action=f"{error.next_action or 'prp redis-status'}\n{EMERGENCY}",
+    )
+
+
+def emergency(lane: str, reason: str) -> str:
+    return (
+        f"prp: this push goes to {lane} without its lock ({inert(reason)}). It is recorded here with your name, and "
+        "delivered to the others when the store is back."
     )
 
 

@@ -12,7 +12,6 @@ from .lane import clock, span
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..evidence import Evidence
     from ..live import PrpState, State
     from ..model import Finding, Prp
 
@@ -220,17 +219,6 @@ def _deprecated(p: PrpState, state: State) -> UserError:
 
 def busy(what: str) -> CouldNotTell:
     return CouldNotTell(f"{inert(what)} changed while it was being changed, again and again.", code="busy")
-
-
-def not_green(prp_id: str, found: Evidence, gate: str) -> UserError:
-    said = f"is {found.result}" if found.result else "has no verdict yet"
-    ours = gate == "none"
-    return UserError(
-        f"{prp_id} landed in {found.head[:10]}, but its tree {said}. Nothing was changed.",
-        code="not-green",
-        hint=f"A landing counts when its tree is green{'' if ours else ' in CI'}.",
-        next_action=f"git checkout {found.head[:10]} && prp smoke" if ours else "prp lock status",
-    )
 
 
 # --- the working tree ------------------------------------------------------------------------------------------------

@@ -1,0 +1,121 @@
+"""After a push: a detached process that renews the lease, asks the remote what came of it, and records the answer."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from . import hook_filter, identity, policy
+from .errors import CouldNotTell, StoreDown, UserError
+from .lane import observe
+
+if TYPE_CHECKING:
+    from .config import Config
+    from .gitrepo import Repo
+    from .identity import Process
+    from .lane import Landing
+    from .store.client import Store
+
+
+def watch(repo: Repo, config: Config, landing: Landing, process: Process) -> None:
+    """Renew the lease while the pushing process lives, then ask the remote and report.
+
+    Runs detached: it never prints or prompts. Ends when the outcome is recorded, when the lock is lost, or at the
+    hold's cap; then the next caller reconciles.
+    """
+    from .lock import MergeLock
+    from .store.client import connect
+
+    every_s = config.times.lease_ms / 3000
+    store = None
+    give_up = time.monotonic() + config.times.cap_ms / 1000 + 60
+    while not _ended(process, every_s) and time.monotonic() < give_up:
+        try:
+            store = store or connect(config, repo.top, timeout_s=5, start=False)
+            MergeLock(store, landing.lane, config.times).renew(landing.lease)
+        except StoreDown:
+            store = None
+    while time.monotonic() < give_up and os.path.isdir(repo.git_dir):
+        try:
+            store = store or connect(config, repo.top, timeout_s=5, start=False)
+            report(repo, config, store, landing)
+            store.close()
+            return
+        except StoreDown:
+            store = None
+        except CouldNotTell:
+            if store:
+                try:
+                    MergeLock(store, landing.lane, config.times).renew(landing.lease)
+                except StoreDown:
+                    store = None
+        time.sleep(min(2.0, every_s))
+
+
+def report(repo: Repo, config: Config, store: Store, landing: Landing) -> None:
+    """Look at the remote and record what came of a push. A lock lost meanwhile changes nothing of what is recorded."""
+    from .lock import MergeLock
+
+    lock = MergeLock(store, landing.lane, config.times)
+    saw, look = observe(repo, config, lock.state(), landing.intent)
+    lock.report(landing.lease, saw, look, gate=config.gate)
+    if saw == "in":
+        publish(repo, config, store, landing.lane, look.tip)
+
+
+def publish(repo: Repo, config: Config, store: Store, lane: str, tip: str | None) -> None:
+    """Bring the live state up to what landed on the lane that is the record."""
+    from . import prps
+
+    if lane != config.ledger_lane or not tip:
+        return
+    try:
+        prps.sync(repo, store, config, tip=tip)
+        hook_filter.refresh(repo, policy.find(repo) or config)
+    except UserError:
+        return  # the next sync of any clone does it; the landing itself is recorded
+
+
+def _ended(process: Process, wait_s: float) -> bool:
+    """Wait until a process that is not our child ends, at most `wait_s`."""
+    if hasattr(os, "pidfd_open"):
+        import select
+
+        try:
+            fd = os.pidfd_open(process.pid)
+        except ProcessLookupError:
+            return True
+        try:
+            if not identity.alive(process):
+                return True
+            poll = select.poll()
+            poll.register(fd, select.POLLIN)
+            return bool(poll.poll(wait_s * 1000))
+        finally:
+            os.close(fd)
+    until = time.monotonic() + wait_s
+    while time.monotonic() < until:
+        if not identity.alive(process):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def detach() -> bool:
+    """Fork a child that outlives the hook: own session, no inherited stream or descriptor. True in the child.
+
+    git reads a hook's streams to their end, so a child that kept one would hang every captured push.
+    """
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        return False
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    os.closerange(3, 256 if not hasattr(os, "sysconf") else min(os.sysconf("SC_OPEN_MAX"), 65536))
+    return True

@@ -4,7 +4,7 @@
 
 A repository of 5,000 files with a ledger of 57 PRPs is made, and the hooks are run as git runs them (same arguments,
 folder, environment, input), in rounds: every contender once a round, the median over the rounds. Ratios are what
-counts; absolute times are this machine's today. Exit 1 when a bar of docs/design.md, "Numbers to hold", is missed.
+counts; absolute times are this machine's today. Exit 1 when a bar of docs/design.md, "Numbers", is missed.
 
 prek, lefthook and pre-commit take part where they are found on PATH, each with one hook that does nothing.
 """

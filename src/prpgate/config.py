@@ -16,6 +16,7 @@ FILE = "prp.toml"
 GATES = ("none", "ci")
 SCOPES = ("machine", "team")
 DEFAULT_ID_PATTERN = "(P[0-9]|PRP)-[0-9]+"
+NAME = re.compile(r"[^\s\x00-\x20\x7f~^:\\-][^\x00-\x20\x7f~^:\\]*")  # no option, no control character, no space
 PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 
 
@@ -166,6 +167,10 @@ def parse(text: str, source: str) -> Config:
     except re.error as e:
         raise r.wrong("id_pattern", pattern, f"a regular expression ({e})") from None
     branches = r.texts("lane.branches", ("main",))
+    remote = r.text("lane.remote", "origin")
+    for option, name in (("lane.remote", remote), *(("lane.branches", b) for b in branches)):
+        if not NAME.fullmatch(name) or ".." in name:
+            raise r.wrong(option, name, "a name that git could have")
     path = r.text("ledger.path", "prps/")
     if path.startswith("/") or ".." in path.split("/") or not path:
         raise r.wrong("ledger.path", path, "a path inside the repository")
@@ -181,7 +186,7 @@ def parse(text: str, source: str) -> Config:
         store_url=r.text("store.url", "") or None,
         ledger_path=path,
         ledger_lane=r.text("ledger.lane", first_plain),
-        remote=r.text("lane.remote", "origin"),
+        remote=remote,
         lanes=branches,
         times=default._replace(
             lease_ms=r.seconds("lane.lease", default.lease_ms // 1000, 3) * 1000,

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .errors import UserError
-from .gitrepo import LOCAL_ENV
+from .gitrepo import LOCAL_ENV, Repo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -146,8 +146,9 @@ def _set_up(s: Stage) -> None:
     os.mkdir(os.path.join(s.folder, "ana", "prp"))
     s.write("ana", "prp/ledger.yaml", LEDGER)
     s.write("ana", "README.md", "demo\n")
-    s.quiet("ana", "git", "add", "-A")
-    s.quiet("ana", "git", "commit", "-q", "-m", "first")
+    index = Repo(os.path.join(s.folder, "ana")).python.index
+    index.add(["prp/ledger.yaml", "README.md"])
+    index.commit("first", skip_hooks=True)
     s.quiet("ana", "git", "push", "-q", "-u", "origin", "HEAD:main")
     s.show("ana", "prp", "init", "--yes")
     with open(os.path.join(s.folder, "ana", "prp.toml"), "a", encoding="utf-8") as f:
@@ -163,8 +164,9 @@ def _set_up(s: Stage) -> None:
 
 
 def _name(s: Stage, who: str) -> None:
-    s.quiet(who, "git", "config", "user.name", who)
-    s.quiet(who, "git", "config", "user.email", f"{who}@example.org")
+    with Repo(os.path.join(s.folder, who)).python.config_writer() as settings:
+        settings.set_value("user", "name", who)
+        settings.set_value("user", "email", f"{who}@example.org")
 
 
 def _commits(s: Stage) -> None:

@@ -1,7 +1,7 @@
 """The only module that talks to git.
 
 Plumbing by subprocess: this is the hooks' hot path, and GitPython's import alone costs eight Python starts.
-History walks that can afford it use GitPython, see `Repo.python`.
+What can afford it (`prp demo` today) uses GitPython, see `Repo.python`.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class Repo:
 
     @cached_property
     def python(self) -> git.Repo:
-        """GitPython's view, for walks over history where its import can be afforded."""
+        """GitPython's view, where its import can be afforded."""
         import git
 
         return git.Repo(self.common_dir if self.bare else self.top)

@@ -31,6 +31,7 @@ class Landing(NamedTuple):
     lane: str
     lease: Lease
     intent: Intent
+    remarks: list[Finding]  # what the pusher should know, and is no reason to refuse
 
 
 class Emergency(NamedTuple):
@@ -167,10 +168,8 @@ def _take(repo: Repo, config: Config, lock: MergeLock, name: str, intent: Intent
     from . import prps
     from .lock import Closed, Granted, Moved, Refused, Window
 
-    foreign = [
-        f for f in prps.foreign_lines(repo, lock.store, config, intent.base, intent.head) if f.severity == "error"
-    ]
-    if foreign:
+    remarks = prps.foreign_lines(repo, lock.store, config, intent.base, intent.head)
+    if foreign := [f for f in remarks if f.severity == "error"]:
         raise say.findings(name, foreign)
     ids, code = prps.prps_of_range(repo, config, intent.base, intent.head)
     me = identity.agent(repo)
@@ -184,7 +183,7 @@ def _take(repo: Repo, config: Config, lock: MergeLock, name: str, intent: Intent
             raise say.fetch_first(config.remote, name, seen, lock.place(who))
         answer = lock.acquire(who, plain=True, fixer=fixer, intent=intent, info=info, seen=seen)
         if isinstance(answer, Granted):
-            return Landing(name, answer.lease, intent)
+            return Landing(name, answer.lease, intent, remarks)
         if isinstance(answer, Moved):
             seen = answer.state.seen or ""
             continue
@@ -282,5 +281,5 @@ def reconcile(repo: Repo, config: Config, lock: MergeLock, who: Any) -> bool:
         saw, seen = observe(repo, config, lock.state())
     except CouldNotTell:
         return False
-    lock.submit(look, saw, seen)
+    lock.submit(look, saw, seen, gate=config.gate)
     return True

@@ -1,6 +1,6 @@
 """The merge lock of one lane: acquire, renew, hand over, ask and tell what became of a push, break, inspect.
 
-The tables in docs/design.md ("The merge lane") say what each verb does; each verb is one script in prpgate/lua, atomic
+The tables in docs/lane.md say what each verb does; each verb is one script in prpgate/lua, atomic
 in the store. Every verb may raise StoreDown, after which nobody knows whether it ran: all are safe to repeat with the
 same arguments.
 """

@@ -5,12 +5,13 @@ The shapes that the `*_json` functions give are promised in docs/design.md, "Wha
 
 from __future__ import annotations
 
+import os
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import identity, policy
-from .errors import UserError
+from .errors import StoreDown, UserError
 from .gitrepo import Repo
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from .model import Agent, Finding
     from .prps import Context, PrpState, State, SyncReport
     from .store.client import Store
+
+
+RENEW_EVERY_S = 60
 
 
 class Session:
@@ -81,10 +85,40 @@ class Session:
             self._store = None
 
 
+def renew_here(session: Session) -> list[str]:
+    """Renew the claims taken in this worktree; their ids. One that is lost meanwhile is left to its own command."""
+    from . import prps
+
+    renewed = []
+    for kept in prps.claims_here(session.repo.git_dir, session.agent.name):
+        try:
+            renewed.append(prps.renew(session.context(), kept.id).prp.id)
+        except StoreDown:
+            raise
+        except UserError:
+            continue
+    return renewed
+
+
+def _renew_now_and_then(session: Session) -> None:
+    """Any command of an agent is a sign of life, but not each one needs to be written down."""
+    stamp = os.path.join(session.repo.git_dir, "prp-renewed")
+    try:
+        if time.time() - os.stat(stamp).st_mtime < RENEW_EVERY_S:
+            return
+    except FileNotFoundError:
+        pass
+    if renew_here(session):
+        with open(stamp, "w", encoding="ascii"):
+            pass
+
+
 def read_state(session: Session) -> State:
     """The live state; an empty store is filled from the lane's tip first, which is a function of git alone."""
     from . import prps
 
+    if os.path.exists(os.path.join(session.repo.git_dir, "prp-claim")):
+        _renew_now_and_then(session)
     state = prps.read(session.store(), session.config)
     if state.cursor is None:
         prps.sync(session.repo, session.store(), session.config)

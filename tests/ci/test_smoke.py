@@ -126,13 +126,13 @@ def test_a_step_over_its_own_time_is_ended_and_the_others_go_on(tree: Path) -> N
     report = gate(
         tree,
         step("server", f"setsid sleep {seconds}7 & echo $! > server.out; echo up"),
-        step("slow", f"setsid sleep {seconds} & echo $! > slow.out; echo begun; sleep {seconds}", timeout=1),
+        step("slow", f"setsid sleep {seconds} & echo $! > slow.out; echo begun; sleep {seconds}", timeout=4),
         step("after", "kill -0 $(cat server.out) && ! kill -0 $(cat slow.out)"),
     )
     assert [(s.outcome, s.tail) for s in report.steps[:2]] == [("passed", ("up",)), ("timeout", ("begun",))]
     assert report.steps[2].outcome == "passed", "a step's time-out ended too much, or too little"
     assert (report.result, alive(seconds)) == ("red", [])
-    assert report.reason.startswith("slow did not end within 1.")
+    assert report.reason.startswith("slow did not end within 4.")
 
 
 def test_what_a_passing_step_left_behind_serves_the_next_and_ends_with_the_run(tree: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ def test_demo_tells_the_whole_story_and_cleans_up(tmp_path: Path, home: Path) ->
     (home / ".gitconfig").unlink()
     env = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "PRP_", "REDIS", "GIT_"))}
     env["TMPDIR"] = str(tmp_path)
-    began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "prpgate", "demo"],
         cwd=tmp_path,
@@ -27,7 +25,6 @@ def test_demo_tells_the_whole_story_and_cleans_up(tmp_path: Path, home: Path) ->
         timeout=60,
         check=False,
     )
-    took = time.monotonic() - began
     assert done.returncode == 0, done.stdout + done.stderr
     for line in (
         "is no status (new, validated, in_progress, complete, deprecated)",
@@ -38,7 +35,6 @@ def test_demo_tells_the_whole_story_and_cleans_up(tmp_path: Path, home: Path) ->
     ):
         assert line in done.stdout, (line, done.stdout)
     assert done.stdout.count("\n    landed\n") == 2
-    assert took < 30
     assert not list(tmp_path.glob("prp-demo-*"))
     assert not [p for p in _commands() if str(tmp_path) in p], "a process stayed behind"
 

@@ -1,4 +1,4 @@
-"""The merge lane's tables, read aloud in plain Python: the same rows as docs/design.md has, on a logical clock.
+"""The merge lane's tables, read aloud in plain Python: the same rows as docs/lane.md has, on a logical clock.
 
 Slow, simple, one object in memory. test_against_reading.py runs it beside the scripts and wants no difference, neither
 in an answer nor in anything stored. Written from the tables; where they leave something open, a remark says what is

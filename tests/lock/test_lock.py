@@ -18,6 +18,7 @@ from prpgate.lock import (
     Judged,
     Lost,
     MergeLock,
+    Moved,
     Queued,
     Refused,
     Reported,
@@ -490,6 +491,26 @@ def test_a_window_that_nobody_used_is_not_given_again(s: Scene) -> None:
     s.lock.release(dot)
     assert s.lock.state().window_ms == 0
     assert s.events().count("window") == 1
+
+
+def test_a_base_that_was_compared_with_an_older_tip_is_to_be_compared_again(s: Scene) -> None:
+    s.lock.attribute(s.looked("b0"))
+    s.lock.attribute(s.looked("z", foreign=["z"]))
+    got = s.push("ann", intent=H1, seen="b0")
+    assert isinstance(got, Moved) and got.state.seen == "z"
+    assert got.state.state == "free" and not got.state.queue
+    assert isinstance(s.push("ann", intent=H1, seen="z"), Granted)
+    assert isinstance(s.push("ann", intent=H1, seen="b0"), Granted)  # the first reply was lost
+
+
+def test_a_push_that_cannot_land_as_it_is_keeps_a_place_and_leaves_the_lane_alone(s: Scene) -> None:
+    lease = s.holds("ann")
+    got = s.lock.place(pusher("ben"))
+    assert isinstance(got, Refused) and (got.position, got.reserved_ms) == (1, 120_000)
+    assert got.state.holder and got.state.holder.id == "ann"
+    s.lock.release(lease)
+    assert s.lock.state().window_ms == 10_000
+    assert isinstance(s.push("ben"), Granted)
 
 
 def test_two_pushes_of_one_agent_are_two_contenders(s: Scene) -> None:

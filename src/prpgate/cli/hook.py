@@ -44,11 +44,8 @@ def hook(args: argparse.Namespace, out: Output) -> int:
 
 
 def renew(args: argparse.Namespace, out: Output) -> int:
-    from .. import prps
-
     session = ops.Session(url=args.redis_url)
-    here = prps.claims_here(session.repo.git_dir, session.agent.name)
-    renewed = [prps.renew(session.context(), kept.id).prp.id for kept in here]
+    renewed = ops.renew_here(session)
     if not args.quiet:
         out.say(f"Renewed: {', '.join(renewed)}." if renewed else "Nothing is claimed from this worktree.")
     return OK

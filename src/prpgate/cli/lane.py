@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from .. import ops
@@ -33,7 +34,7 @@ def _show(state: LaneState, out: Output) -> None:
         out.say(f"  {t.position}. {t.agent}  {kind} since {words.span(t.since_ms / 1000)}")
     if state.state == "reconciling":
         out.say("  The next push that reaches the remote looks and goes on. If none ever will:")
-        out.say(f'  prp lock break {state.name} --fence {state.fence} --reason "why"')
+        out.say(f'  prp lock break {quote(state.name)} --fence {state.fence} --reason "why"')
 
 
 def log(args: argparse.Namespace, out: Output) -> int:
@@ -66,7 +67,7 @@ def break_(args: argparse.Namespace, out: Output) -> int:
     if isinstance(answer, Lost):
         raise words.not_broken(answer.state, args.fence)
     out.say(f"{name}: the hold of {words.holder_words(before)} is ended. It is in the log, with your name and reason.")
-    out.say(f"  prp lock log {name}")
+    out.say(f"  prp lock log {quote(name)}")
     out.answer(lane=ops.lane_json(answer.state))
     return OK
 

@@ -1,4 +1,4 @@
--- The merge lane: what every lane_*.lua script shares. docs/design.md, "The merge lane", has the tables.
+-- The merge lane: what every lane_*.lua script shares. docs/lane.md has the tables.
 -- Before a script does its own work it reads the server's clock and reaps what is overdue; when it leaves the lane
 -- free it settles. All lane scripts take the same keys and one argument, and answer one JSON text.
 -- KEYS: 1 s  2 q  3 a  4 r  5 u  6 i  7 kept  8 rec  9 log  10 v  11 prefix of the wake lists  12 lanes

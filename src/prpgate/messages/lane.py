@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..errors import CouldNotTell, StoreDown, UserError
@@ -87,7 +88,7 @@ def held(state: LaneState, position: int, reserved_ms: float) -> UserError:
             f"{first} {kept(position, reserved_ms)}",
             code="reconciling",
             hint="Once the remote answers, the next push looks and goes on by itself. If it never will:",
-            next_action=f'prp lock break {state.name} --fence {state.fence} --reason "why"',
+            next_action=f'prp lock break {quote(state.name)} --fence {state.fence} --reason "why"',
         )
     what = f"is held by {holder_words(state)}" if state.holder else "waits for a place kept before yours"
     return UserError(
@@ -138,7 +139,8 @@ def two_lanes(remote: str, pairs: list[tuple[str, str]]) -> UserError:
         f"one push to {names}: each lands in its own turn. Nothing was pushed.",
         code="two-lanes",
         next_action="\n".join(
-            f"git push {remote} {local.removeprefix('refs/heads/') if local != '(delete)' else ''}:{name}"
+            f"git push {quote(remote)} "
+            + quote(f"{local.removeprefix('refs/heads/') if local != '(delete)' else ''}:{name}")
             for local, name in pairs
         ),
     )
@@ -158,7 +160,7 @@ def fetch_first(remote: str, lane: str, sha: str, line: Refused | None) -> UserE
     return UserError(
         f"{lane} moved on to {sha[:10]}, which is not under what you push. {place}",
         code="fetch-first",
-        next_action=f"git pull --rebase {remote} {lane} && git push",
+        next_action=f"git pull --rebase {quote(remote)} {quote(lane)} && git push",
     )
 
 
@@ -167,7 +169,7 @@ def not_forward(lane: str, remote: str) -> UserError:
         f"this push would take commits away from {lane}, which others have. Nothing was pushed.",
         code="not-forward",
         hint="A lane only moves forward. To undo a commit, revert it.",
-        next_action=f"git pull --rebase {remote} {lane} && git push",
+        next_action=f"git pull --rebase {quote(remote)} {quote(lane)} && git push",
     )
 
 

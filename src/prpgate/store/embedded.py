@@ -137,7 +137,7 @@ class Embedded:
         """When a person stopped it for good (seconds since 1970), None when nobody did."""
         try:
             return os.stat(self._file("stopped")).st_mtime
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # what is wrong with the folder is said when it is needed
             return None
 
     def allow(self) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 TARGET = Path(__file__).parent.parent / "docs" / "demo.svg"
-WIDTH = 118
+WIDTH = 140
 # The second and third part of the story: what a refusal looks like and how two pushes race.
 FROM, TO = "2. A commit", "4. What landed"
 

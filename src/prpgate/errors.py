@@ -12,19 +12,29 @@ class UserError(Exception):
     """A command cannot go on, and the person can do something about it.
 
     `code` is a short stable word for programs, `hint` says why or what else is possible, and `next_action` is
-    the exact command to type next, or None.
+    the exact command to type next, or None. `when` says from when on it helps ("after 14:24"), and `otherwise` is
+    another way: what it is, and its command.
     """
 
     exit_code = REFUSED
 
     def __init__(
-        self, message: str, *, code: str = "refused", hint: str | None = None, next_action: str | None = None
+        self,
+        message: str,
+        *,
+        code: str = "refused",
+        hint: str | None = None,
+        next_action: str | None = None,
+        when: str | None = None,
+        otherwise: tuple[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.hint = hint
         self.next_action = next_action
+        self.when = when
+        self.otherwise = otherwise
 
 
 class UsageError(UserError):

@@ -18,7 +18,7 @@ from .model import ZERO, Intent, RefUpdate
 if TYPE_CHECKING:
     from .config import Config
     from .identity import Process
-    from .lock import LaneState, Lease, Look, MergeLock
+    from .lock import LaneState, Lease, Look, MergeLock, Who
     from .model import Agent, Finding
 
 CONNECT_S = 1.0  # a push never waits longer for a store that does not answer
@@ -116,7 +116,7 @@ def _known_ids(repo: Repo, config: Config, rev: str) -> set[str]:
 # --- taking the lane ------------------------------------------------------------------------------------------------
 
 
-def contender(repo: Repo, who: Agent, lane: str, process: Process, op: str, prp: str | None, sha: str | None) -> Any:
+def contender(repo: Repo, who: Agent, lane: str, process: Process, op: str, prp: str | None, sha: str | None) -> Who:
     """The lock's Who for one process of this agent in this worktree."""
     from .lock import Who
 
@@ -166,7 +166,6 @@ def before_push(
 
 def _take(repo: Repo, config: Config, lock: MergeLock, name: str, intent: Intent, process: Process) -> Landing:
     from . import prps
-    from .lock import Closed, Granted, Moved, Refused, Window
 
     remarks = prps.foreign_lines(repo, lock.store, config, intent.base, intent.head)
     if foreign := [f for f in remarks if f.severity == "error"]:
@@ -175,11 +174,34 @@ def _take(repo: Repo, config: Config, lock: MergeLock, name: str, intent: Intent
     me = identity.agent(repo)
     who = contender(repo, me, name, process, "push", ids[0] if ids else None, intent.head)
     info = {"agent": me.name, "tree": repo.tree(intent.head), "prps": ids, "code": code, "steps": _steps(config)}
+    try:
+        return _stand_in_line(repo, config, lock, intent, who, info, remarks)
+    except KeyboardInterrupt:
+        lock.leave(who.ticket, keep=True)
+        raise
+
+
+def _stand_in_line(
+    repo: Repo,
+    config: Config,
+    lock: MergeLock,
+    intent: Intent,
+    who: Who,
+    info: dict[str, Any],
+    remarks: list[Finding],
+) -> Landing:
+    """Acquire, or refuse. A grace window is waited out: nothing lands meanwhile, so this push does not go stale."""
+    from .lock import Closed, Granted, Moved, Refused, Window
+
+    name = lock.lane
     fixer, looked = False, False
     seen = lock.state().seen or ""
     until = time.monotonic() + config.times.window_ms / 1000 + 5
     while True:
         if _stale(repo, intent, seen):
+            if _rewound(repo, config, lock, intent):
+                seen = intent.base
+                continue
             raise say.fetch_first(config.remote, name, seen, lock.place(who))
         answer = lock.acquire(who, plain=True, fixer=fixer, intent=intent, info=info, seen=seen)
         if isinstance(answer, Granted):
@@ -190,7 +212,7 @@ def _take(repo: Repo, config: Config, lock: MergeLock, name: str, intent: Intent
         if isinstance(answer, Window) and time.monotonic() < until:
             time.sleep(min(answer.ms_left / 1000 + 0.02, 0.5))
             continue
-        if isinstance(answer, Closed) and not fixer and _fixes(repo, me, ids, intent, answer.state):
+        if isinstance(answer, Closed) and not fixer and _fixes(repo, who.agent, info["prps"], intent, answer.state):
             fixer = True
             continue
         if answer.state.needs_look and not looked:
@@ -202,6 +224,17 @@ def _take(repo: Repo, config: Config, lock: MergeLock, name: str, intent: Intent
         position = answer.position if isinstance(answer, Refused) else 1
         reserved_ms = answer.reserved_ms if isinstance(answer, Refused) else 0
         raise say.held(answer.state, position, reserved_ms)
+
+
+def _rewound(repo: Repo, config: Config, lock: MergeLock, intent: Intent) -> bool:
+    """Was the branch rewritten back to this push's base? Then the remote says so, and the lane is told."""
+    try:
+        if (repo.remote_tip(config.remote, lock.lane).sha or ZERO) != intent.base:
+            return False
+        lock.attribute(observe(repo, config, lock.state())[1])
+    except CouldNotTell:
+        return False
+    return (lock.state().seen or ZERO) == intent.base
 
 
 def _steps(config: Config) -> str | None:
@@ -225,12 +258,12 @@ def _stale(repo: Repo, intent: Intent, seen: str) -> bool:
     return not repo.has(seen) or bool(repo.is_ancestor(intent.base, seen))
 
 
-def _fixes(repo: Repo, me: Agent, ids: list[str], intent: Intent, state: LaneState) -> bool:
+def _fixes(repo: Repo, agent: str, ids: list[str], intent: Intent, state: LaneState) -> bool:
     """May this land on a closed lane: a revert of the culprit, or the culprit's own agent on the culprit's PRP."""
     closed = state.closed
     if closed is None:
         return False
-    if closed.culprit_agent == me.name and (closed.culprit_prp is None or closed.culprit_prp in ids):
+    if closed.culprit_agent == agent and (closed.culprit_prp is None or closed.culprit_prp in ids):
         return True
     return bool(closed.culprit_sha) and any(
         f"This reverts commit {closed.culprit_sha}" in message for _, message in repo.messages(intent.base, intent.head)
@@ -272,7 +305,7 @@ def _range(repo: Repo, base: str, head: str) -> list[str]:
     return repo.commits(base, head, "--max-count=2000")
 
 
-def reconcile(repo: Repo, config: Config, lock: MergeLock, who: Any) -> bool:
+def reconcile(repo: Repo, config: Config, lock: MergeLock, who: Who) -> bool:
     """An earlier push's outcome is unknown: take the look, ask the remote, submit. False when it could not be told."""
     look = lock.look(who)
     if look is None:

@@ -136,7 +136,10 @@ def error_text(error: UserError) -> str:
     if error.hint:
         lines.append(inert_lines(error.hint))
     if error.next_action:
-        lines += ["  " + inert(line) for line in error.next_action.split("\n")]
+        when = f"{inert(error.when)}:  " if error.when else ""
+        lines += [f"  {when}{inert(line)}" for line in error.next_action.split("\n")]
+    if error.otherwise:
+        lines.append("  {}:  {}".format(*map(inert, error.otherwise)))
     return "\n".join(lines)
 
 

@@ -99,6 +99,19 @@ def test_a_forced_push_that_drops_commits_is_refused(project: Project) -> None:
     assert project.tip() == tip
 
 
+def test_after_a_rewrite_round_the_hook_pushes_go_on(project: Project) -> None:
+    """Somebody took commits away with --no-verify. The lane remembers a tip that is gone; the remote decides."""
+    ben = project.join("ben")
+    project.ana.commit_files("taken away later", {"t.txt": "t"})
+    project.ana.git("push", "-q")
+    project.settle()
+    project.ana.git("push", "-q", "--force", "--no-verify", "origin", "HEAD~1:main")
+    ben.commit_files("goes on", {"g.txt": "g"})
+    ben.git("push", "-q")
+    project.settle()
+    assert project.subjects()[0] == "goes on"
+
+
 def test_a_lane_is_not_deleted(project: Project) -> None:
     refused = project.ana.git("push", "-q", "origin", ":main", ok=False)
     assert refused.code != 0

@@ -44,7 +44,7 @@ def nth(position: int) -> str:
     return f"{position}{ending}"
 
 
-EMERGENCY = 'PRP_BREAK_GLASS="why" git push          (emergency, recorded)'
+EMERGENCY = ("emergency, recorded", 'PRP_BREAK_GLASS="why" git push')
 
 PHASES = {
     "claimed": "about to push",
@@ -94,7 +94,8 @@ def held(state: LaneState, position: int, reserved_ms: float) -> UserError:
     return UserError(
         f"{state.name} {what}, free about {clock(wait)}. " + kept(position, reserved_ms),
         code="held",
-        next_action=f"git pull --rebase && git push          (after {clock(wait)})",
+        next_action="git pull --rebase && git push",
+        when=f"after {clock(wait)}",
     )
 
 
@@ -122,7 +123,8 @@ def store_down(lane: str, error: StoreDown) -> StoreDown:
         f"push to {lane} refused: {error.message} Commits and other branches work.",
         code=error.code,
         hint=error.hint,
-        next_action=f"{error.next_action or 'prp redis-status'}\n{EMERGENCY}",
+        next_action=error.next_action or "prp redis-status",
+        otherwise=EMERGENCY,
     )
 
 

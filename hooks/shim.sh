@@ -111,7 +111,7 @@ END
 	*) what='not committed' kept='Your staging is unchanged.' ;;
 	esac
 	why="prp: $what: what checks it is gone ($gone). $kept
-Install prpgate again if it is gone too (python3 -m pip install prpgate), then:
+Install prpgate again if it is gone too, then:
   prp install"
 	printf '%s\n' "$why" >&2
 	printf '%s\n' "$why" 2>/dev/null >"$dir/prp-why"

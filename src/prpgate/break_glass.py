@@ -63,7 +63,10 @@ def _deliver(path: str, store: Store) -> int:
     with open(path, encoding="utf-8") as f:
         lines = [json.loads(line) for line in f if line.strip()]
     for line in lines:
-        fields: dict[Any, Any] = {"event": "break-glass", "fence": "0", "detail": json.dumps(line)}
+        fields: dict[Any, Any] = {"event": "break-glass", "fence": "0"}
+        fields["detail"] = f"{line['reason']} (pushed {line['at']} from {line['host']})".encode(
+            "utf-8", "replace"
+        ).decode()
         fields.update({k: line[k].encode("utf-8", "replace").decode() for k in ("lane", "agent", "sha")})
         with store.faults():
             store.redis.xadd(store.keys.lane(line["lane"]).log, fields, maxlen=10000)

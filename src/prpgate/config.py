@@ -80,7 +80,10 @@ class _Reader:
 
     def wrong(self, option: str, value: object, want: str) -> UsageError:
         return UsageError(
-            f"{self.source}: {option} = {value!r} is not {want}.", code="config", hint="Nothing was changed."
+            f"{self.source}: {option} = {value!r} is not {want}.",
+            code="config",
+            hint="Nothing was changed.",
+            next_action=f"git diff HEAD -- :/{FILE}",
         )
 
     def take(self, option: str, default: Any, kind: type, want: str) -> Any:
@@ -151,7 +154,12 @@ def parse(text: str, source: str) -> Config:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
-        raise UsageError(f"{source} is not TOML: {e}.", code="config", hint="Nothing was changed.") from None
+        raise UsageError(
+            f"{source} is not TOML: {e}.",
+            code="config",
+            hint="Nothing was changed.",
+            next_action=f"git diff HEAD -- :/{FILE}",
+        ) from None
     r = _Reader(data, source)
     project = r.text("project", "")
     if not PROJECT.fullmatch(project) or ".." in project:

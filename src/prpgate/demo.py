@@ -206,7 +206,7 @@ def _race(s: Stage) -> None:
     s.show("ana", "prp", "lock", "status")
     until = time.monotonic() + 20
     while True:  # the refused one does what was said, and does it again should it be a moment too early
-        s.show(lost[0], "git", "pull", "-q", "--rebase")
+        s.show(lost[0], "git", "pull", "-q", "--rebase", "--autostash")
         s.tell(f"{lost[0]} $ git push")
         push = s.start(lost[0], "git", "push", "-q")
         out, _ = push.communicate()
@@ -220,7 +220,7 @@ def _race(s: Stage) -> None:
 
 def _after(s: Stage) -> None:
     s.tell("\n4. What landed is smoked, completed with evidence, and everybody sees it.")
-    s.show("ana", "git", "pull", "-q", "--rebase")
+    s.show("ana", "git", "pull", "-q", "--rebase", "--autostash")
     s.show("ana", "prp", "smoke", only="smoke gate")
     s.show("ana", "prp", "complete", "P1-020")
     s.show("ana", "git", "diff", "--stat")

@@ -39,14 +39,21 @@ def _policy(session: Session) -> Iterator[Fact]:
     here = policy.working_tree(repo)
     if here is not None and here.project != config.project:
         yield Fact("error", f"{FILE} here names project {here.project}, the lane's names {config.project}", "git pull")
-    if config.unknown:
-        names = ", ".join(config.unknown)
+    unknown = config.unknown or (here.unknown if here else ())
+    if unknown:
+        names = ", ".join(unknown)
         yield Fact("warning", f"{FILE}: this version does not know {names}", "pip install --upgrade prpgate")
     tip = repo.known_tip(config.remote, config.ledger_lane)
     if tip is None:
-        yield Fact("warning", f"{config.remote} has no {config.ledger_lane} here yet", f"git fetch {config.remote}")
+        yield Fact(
+            "warning",
+            f"{config.remote} has no {config.ledger_lane} here yet",
+            f"git push -u {config.remote} {config.ledger_lane}",
+        )
     elif policy.at(repo, tip) is None:
-        yield Fact("warning", f"{FILE} is not on {config.ledger_lane} yet: it binds only this clone", "git push")
+        dirty = repo.maybe("status", "--porcelain", "--", f":/{FILE}")
+        then = f"git add :/{FILE} && git commit -m 'Use prpgate' && git push" if dirty else "git push"
+        yield Fact("warning", f"{FILE} is not on {config.ledger_lane} yet: it binds only this clone", then)
 
 
 def _hooks(session: Session) -> Iterator[Fact]:
@@ -103,4 +110,10 @@ def _lane(session: Session) -> Iterator[Fact]:
     except CouldNotTell as e:
         yield Fact("warning", f"{config.remote} does not answer: {e.message}", f"git ls-remote {config.remote}")
     if not config.smoke:
-        yield Fact("warning", f"no [[smoke]] step in {FILE}: no landing can be proven green", f"edit {FILE}")
+        here = policy.working_tree(session.repo)
+        what = "is not on the lane yet: commit and push it" if here and here.smoke else f"is missing in {FILE}"
+        yield Fact(
+            "warning",
+            f"[[smoke]] {what}; until then no landing can be proven green",
+            "git push" if here and here.smoke else f"edit {FILE}",
+        )

@@ -14,6 +14,7 @@ from .errors import CouldNotTell, StoreDown
 from .gitrepo import Repo, lane_of
 from .messages import lane as say
 from .model import ZERO, Intent, RefUpdate
+from .refusal import findings_text
 
 if TYPE_CHECKING:
     from .config import Config
@@ -96,9 +97,11 @@ def judge_range(repo: Repo, config: Config, base: str, head: str) -> list[Findin
                 )
     known = _known_ids(repo, config, head)
     for sha, message in messages:
-        found += rules.check_message(
+        mend = "git commit --amend" if sha == head else f"git rebase -i {sha[:10]}^"
+        for f in rules.check_message(
             message, known.__contains__, config.id_pattern, ids=sorted(known), file=f"commit {sha[:10]}"
-        )
+        ):
+            found.append(f._replace(fix=f"Correct the message:\n  {mend}"))
     return list(dict.fromkeys(found))
 
 
@@ -144,7 +147,7 @@ def before_push(
     unseen = intent.base != ZERO and not repo.has(intent.base)
     bad = [] if unseen else [f for f in judge_range(repo, config, intent.base, intent.head) if f.severity == "error"]
     if bad:
-        raise say.findings(name, bad)
+        raise say.findings(name, len(bad), findings_text(bad, say.NOT_PUSHED))
     from .lock import MergeLock
     from .store.client import connect
 
@@ -169,7 +172,7 @@ def _take(repo: Repo, config: Config, lock: MergeLock, name: str, intent: Intent
 
     remarks = prps.foreign_lines(repo, lock.store, config, intent.base, intent.head)
     if foreign := [f for f in remarks if f.severity == "error"]:
-        raise say.findings(name, foreign)
+        raise say.findings(name, len(foreign), findings_text(foreign, say.NOT_PUSHED))
     ids, code = prps.prps_of_range(repo, config, intent.base, intent.head)
     me = identity.agent(repo)
     who = contender(repo, me, name, process, "push", ids[0] if ids else None, intent.head)

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import identity, policy
-from .errors import StoreDown, UserError
-from .gitrepo import Repo
+from .errors import StoreDown, UsageError, UserError
+from .gitrepo import Repo, lane_of
 
 if TYPE_CHECKING:
     from .config import Config
@@ -72,12 +72,20 @@ class Session:
 
     def lanes(self, only: str | None = None) -> list[str]:
         """Lanes to show: the one asked for, else every one named in prp.toml or ever used."""
-        if only:
-            return [only]
         plain = [b for b in self.config.lanes if not set(b) & set("*?[")]
         with self.store().faults():
             used: Any = self.store().redis.smembers(self.store().keys.lanes)
-        return list(dict.fromkeys([*plain, *sorted(used)]))
+        known = list(dict.fromkeys([*plain, *sorted(used)]))
+        if not only:
+            return known
+        if only not in known and lane_of(self.config, self.config.remote, f"refs/heads/{only}") is None:
+            raise UsageError(
+                f"{only!r} is no lane; {', '.join(known)} {'is' if len(known) == 1 else 'are'}.",
+                code="no-lane",
+                hint="Lanes are the branches named by lane.branches in prp.toml.",
+                next_action="prp lock status",
+            )
+        return [only]
 
     def close(self) -> None:
         if self._store is not None:

@@ -145,7 +145,7 @@ def error_text(error: UserError) -> str:
 
 def finding_line(f: Finding) -> str:
     """`CODE file:line:column  ID: message`, as editors can jump to."""
-    who = f"{f.id}: " if f.id else ""
+    who = ("warning: " if f.severity != "error" else "") + (f"{f.id}: " if f.id else "")
     return f"{f.code} {inert(f.file)}:{f.line}:{f.column}  {inert(who + f.message)}"
 
 

@@ -25,11 +25,11 @@ def save_refusal(git_dir: str, text: str) -> None:
         return
 
 
-def last_refusal(git_dir: str) -> str | None:
-    """The refusal kept last in this worktree, None when there was none."""
+def last_refusal(git_dir: str) -> tuple[float, str] | None:
+    """(when, in seconds since 1970; the refusal kept last in this worktree), None when there was none."""
     try:
         with open(os.path.join(git_dir, FILE), encoding="utf-8", errors="replace") as f:
-            return f.read().rstrip("\n")
+            return os.fstat(f.fileno()).st_mtime, f.read().rstrip("\n")
     except FileNotFoundError:
         return None
 

@@ -9,6 +9,7 @@ from . import ledger, policy, rules
 from .config import FILE, parse
 from .errors import UsageError
 from .gitrepo import Repo
+from .messages import commit as say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,16 +128,32 @@ def judge(repo: Repo, config: Config) -> Change:
         fork = repo.maybe("merge-base", "HEAD", heads[0]) if len(heads) == 1 else None
         base = ledger.load(repo, config, fork) if fork else None
     found = rules.check_change(before, after, parents, takes_back(repo), base=base, id_pattern=config.id_pattern)
+    if found and not heads:
+        found = _not_restored(repo, config, after, found)
     return Change(before, after, tuple(found))
 
 
-def check_policy(repo: Repo) -> None:
-    """Raise UsageError when a staged prp.toml cannot be read: once landed it would bind everybody."""
+def _not_restored(repo: Repo, config: Config, after: Ledger, found: list[Finding]) -> list[Finding]:
+    """Findings without those on entries that are as the lane has them: a slip in a commit of one's own is mended so."""
+    tip = repo.known_tip(config.remote, config.ledger_lane)
+    if tip is None:
+        return found
+    lane = ledger.load(repo, config, tip)
+    same = {i for i, prp in after.prps.items() if i in lane.prps and lane.prps[i].fields == prp.fields}
+    return [f for f in found if f.id not in same]
+
+
+def check_policy(repo: Repo) -> str | None:
+    """A remark on a staged prp.toml, None without one. Raises UsageError when it cannot be read: once landed it would
+    bind everybody."""
     staged, head = repo.blobs([f":{FILE}", f"HEAD:{FILE}"])
+    if staged is None and head is not None:
+        return say.POLICY_REMOVED
     if staged is None or staged == head:
-        return
+        return None
     try:
         text = staged.decode("utf-8")
     except UnicodeDecodeError as e:
         raise UsageError(f"{FILE} (staged) is not UTF-8: byte 0x{staged[e.start]:02x}.", code="config") from None
-    parse(text, f"{FILE} (staged)")
+    config = parse(text, f"{FILE} (staged)")
+    return say.unknown_options(config.unknown) if config.unknown else None

@@ -29,7 +29,7 @@ def test_demo_tells_the_whole_story_and_cleans_up(tmp_path: Path, home: Path) ->
     for line in (
         "is no status (new, validated, in_progress, complete, deprecated)",
         "Nothing is lost; you are next in line, your place is kept until",
-        "git pull --rebase && git push",
+        "git pull --rebase --autostash && git push",
         "P1-020 is complete",
         "prp init",
     ):

@@ -289,6 +289,6 @@ def test_the_refused_one_reads_it_again(project: Project) -> None:
     first = next(line for line in refused.err.splitlines() if line.startswith("prp: "))
     assert "main is held by ana" in first
     assert "Nothing is lost; you are next in line, your place is kept until" in first
-    assert "git pull --rebase && git push" in refused.err
+    assert "git pull --rebase --autostash && git push" in refused.err
     assert first in ben.prp("why").out
     assert slow.wait(30) == 0

@@ -63,7 +63,7 @@ def test_an_unknown_remote_tip_means_fetch_first_and_keeps_a_place(project: Proj
     ben.commit_files("behind", {"b.txt": "b"})
     refused = ben.git("push", "-q", "--force", "origin", "HEAD:main", ok=False)
     assert refused.code != 0
-    assert "git pull --rebase origin main && git push" in refused.err
+    assert "git pull --rebase --autostash origin main && git push" in refused.err
     assert fence(ben) == before, "the lock was touched"
     lane = json.loads(ben.prp("lock", "status", "main", "--json").out)["lanes"][0]
     assert [t["agent"] for t in lane["queue"]] == ["ben"]

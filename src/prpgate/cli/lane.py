@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from .. import ops
-from ..errors import OK, UserError
+from ..errors import OK, UsageError, UserError
 from ..messages import lane as words
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def _show(state: LaneState, out: Output) -> None:
 
 
 def log(args: argparse.Namespace, out: Output) -> int:
+    if args.count < 1:
+        raise UsageError("-n wants a number from 1 up.", code="usage", next_action="prp lock log -n 30")
     session = ops.Session(url=args.redis_url)
     events = [e for name in session.lanes(args.lane) for e in session.lock(name).log(args.count)]
     events.sort(key=lambda e: tuple(int(n) for n in e.id.split("-")))
@@ -58,7 +61,7 @@ def break_(args: argparse.Namespace, out: Output) -> int:
     from ..lock import Lost
 
     session = ops.Session(url=args.redis_url)
-    name = args.lane or session.config.ledger_lane
+    name = session.lanes(args.lane or session.config.ledger_lane)[0]
     lock = session.lock(name)
     before = lock.state()
     if not args.reason.strip():
@@ -67,6 +70,8 @@ def break_(args: argparse.Namespace, out: Output) -> int:
     if isinstance(answer, Lost):
         raise words.not_broken(answer.state, args.fence)
     out.say(f"{name}: the hold of {words.holder_words(before)} is ended. It is in the log, with your name and reason.")
+    if before.intent:
+        out.say("Its push may still arrive; if it does, the log will say so, under its owner's name.")
     out.say(f"  prp lock log {quote(name)}")
     out.answer(lane=ops.lane_json(answer.state))
     return OK
@@ -76,6 +81,13 @@ def why(args: argparse.Namespace, out: Output) -> int:
     from ..gitrepo import Repo
     from ..refusal import last_refusal
 
-    text = last_refusal(Repo().git_dir)
-    out.say(text if text else "Nothing was refused in this worktree so far.")
+    found = last_refusal(Repo().git_dir)
+    if found is None:
+        out.say("Nothing was refused in this worktree so far.")
+        out.answer(refused_at=None, text=None)
+        return OK
+    at, text = found
+    out.say(f"Refused {words.span(time.time() - at)} ago ({words.clock(at - time.time())}):")
+    out.say(text)
+    out.answer(refused_at=ops.iso(at * 1000), text=text)
     return OK

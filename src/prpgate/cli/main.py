@@ -135,13 +135,17 @@ GROUPS: dict[str, dict[str, Verb]] = {
             ),
         ),
         "redis-merge-status": Verb("lane:status", "the same as lock status", (LANE,)),
-        "why": Verb("lane:why", "the last refusal again, in full", json=False),
+        "why": Verb("lane:why", "the last refusal again, in full"),
     },
     "Store": {
         "redis-status": Verb("store:redis_status", "which store, which rule found it, does it answer, how fast"),
         "redis-sync": Verb("store:redis_sync", "bring the live state up to what the lane records"),
         "store start": Verb("store:start", "start this machine's store"),
-        "store stop": Verb("store:stop", "stop this machine's store; its data stay"),
+        "store stop": Verb(
+            "store:stop",
+            "stop this machine's store; its data stay",
+            (flag("--all", "every project's store of this user"),),
+        ),
         "store status": Verb("store:status", "this machine's store: process, data, memory"),
         "store adopt": Verb(
             "store:adopt",
@@ -160,6 +164,9 @@ GROUPS: dict[str, dict[str, Verb]] = {
     },
 }
 VERBS = {name: verb for group in GROUPS.values() for name, verb in group.items()}
+
+
+PREFERRED = ("status", "list", "redis-status", *VERBS)
 
 
 def usage() -> str:
@@ -194,7 +201,10 @@ def unknown(argv: Sequence[str]) -> UserError:
     family = [name for name in VERBS if name.startswith(word + " ")]
     if family:
         return UsageError(f"{word} what? {', '.join(family)}.", code="usage", next_action=f"prp {family[0]}")
-    near = difflib.get_close_matches(word, VERBS, n=1)
+    if word.startswith("-"):
+        return UsageError(f"{word} goes after the command.", code="usage", next_action="prp --help")
+    # What begins like it is meant rather than what is spelled like it: stat is status, not start.
+    near = [n for n in PREFERRED if n.startswith(word)] or difflib.get_close_matches(word, VERBS, n=1)
     return UsageError(
         f"{word!r} is no command of prp.", code="usage", next_action=f"prp {near[0]}" if near else "prp --help"
     )
@@ -250,6 +260,18 @@ def print_usage() -> None:
     Output().say(usage())
 
 
+def _keep(error: UserError) -> None:
+    """For `prp why`, where this is a repository."""
+    from ..gitrepo import Repo
+    from ..output import error_text
+    from ..refusal import save_refusal
+
+    try:
+        save_refusal(Repo().git_dir, error_text(error))
+    except UserError:
+        return
+
+
 def run(argv: Sequence[str] | None = None) -> int:
     """Entry point: the only place that catches everything."""
     argv = sys.argv[1:] if argv is None else argv
@@ -258,6 +280,8 @@ def run(argv: Sequence[str] | None = None) -> int:
         return dispatch(argv)
     except UserError as e:
         out.refuse(e)
+        if e.exit_code != USAGE:
+            _keep(e)
         return e.exit_code
     except KeyboardInterrupt:
         out.note("prp: stopped")

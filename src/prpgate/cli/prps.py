@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import ops
-from ..errors import OK, REFUSED, UsageError
+from ..errors import OK, REFUSED, UsageError, UserError
 from ..messages import lane as words
 from ..model import STATUSES
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ..prps import Context, Done, PrpState
 
 SHOWN_READY = 10
+# -a: the milestone was just written to the ledger, which is a tracked file.
+COMMIT = 'git commit -a -m "feat({id}): what you did" && git push'
 
 
 def _claim_words(p: PrpState) -> str:
@@ -110,6 +112,9 @@ def next_(args: argparse.Namespace, out: Output) -> int:
     if len(ready) > SHOWN_READY:
         out.say(f"… and {len(ready) - SHOWN_READY} more (prp list --status validated)")
     if ready:
+        waiting = [(p, why) for p, why in judged if why is not None]
+        if waiting:
+            out.say(f"{len(waiting)} are not ready; the first: {waiting[0][0].id}: {waiting[0][1]}")
         out.say(f"  prp start {ready[0].id}")
         return OK
     out.say("Nothing is ready to start.")
@@ -128,12 +133,18 @@ def _verb(
 ) -> int:
     session = ops.Session(url=args.redis_url)
     ops.read_state(session)
-    done = act(session.context())
+    try:
+        done = act(session.context())
+    except KeyboardInterrupt:
+        out.note("It may have been done before it was stopped. The same command again tells, and finishes it.")
+        raise
     out.say(said(done.prp) + (" (it was already so)" if done.already else "."), colour="green")
     for note in done.notes:
         out.say(note)
     if done.changed_file:
         out.say(f"Written to {done.changed_file}; commit it with the work.")
+    if then is COMMIT and not done.changed_file:
+        then = "prp status {id}"
     out.say("  " + then.format(id=done.prp.id))
     claim = done.prp.claim
     out.answer(
@@ -175,7 +186,7 @@ def start(args: argparse.Namespace, out: Output) -> int:
         left = f" for {words.span(p.claim.deadline_s)} (any prp command renews it)" if p.claim else ""
         return f"{p.id} is yours{left}: {p.title}"
 
-    return _verb(args, out, lambda ctx: prps.start(ctx, args.id), said, 'git commit -m "feat({id}): …" && git push')
+    return _verb(args, out, lambda ctx: prps.start(ctx, args.id), said, COMMIT)
 
 
 def complete(args: argparse.Namespace, out: Output) -> int:
@@ -190,12 +201,18 @@ def complete(args: argparse.Namespace, out: Output) -> int:
             "prp status {id}",
         )
 
+    from .. import policy
+    from ..gitrepo import Repo
+
+    if not (policy.require(Repo.found())).smoke:
+        out.note("No [[smoke]] step is declared in prp.toml, so nothing can become green: declare one, and land that.")
+
     def said(p: PrpState) -> str:
         if p.status == "complete":
             return f"{p.id} is complete: {p.fields.get('verdict') or p.fields.get('github_commit') or 'recorded'}"
         return f"{p.id} is completing: it is complete once this line has landed and the smoke gate is green on it"
 
-    return _verb(args, out, lambda ctx: prps.complete(ctx, args.id), said, "git commit && git push")
+    return _verb(args, out, lambda ctx: prps.complete(ctx, args.id), said, COMMIT)
 
 
 def reopen(args: argparse.Namespace, out: Output) -> int:
@@ -206,16 +223,16 @@ def reopen(args: argparse.Namespace, out: Output) -> int:
         out,
         lambda ctx: prps.reopen(ctx, args.id, args.reason),
         lambda p: f"{p.id} is in progress again, and yours",
-        'git commit -m "fix({id}): …" && git push',
+        COMMIT,
     )
 
 
-def _unknown(given: str, known: Any) -> UsageError:
+def _unknown(given: str, known: Any) -> UserError:
     import difflib
 
     near = difflib.get_close_matches(given, list(known), n=3)
     hint = f"Did you mean {', '.join(near)}?" if near else None
-    return UsageError(
+    return UserError(
         f"{given!r} is no PRP of this project.",
         code="unknown-prp",
         hint=hint,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from .. import config as settings
@@ -62,7 +63,10 @@ def init(args: argparse.Namespace, out: Output) -> int:
     synced = _bring_up(repo, config, args.redis_url, out, adopt=wrote)
     then = "prp status"
     if wrote or not repo.maybe("ls-files", "--error-unmatch", settings.FILE):
-        then = f'git add {settings.FILE} && git commit -m "Use prpgate" && git push'
+        then = f'git add :/{settings.FILE} && git commit -m "Use prpgate"'
+        if repo.remote_url(config.remote) is not None:
+            upstream = repo.maybe("rev-parse", "--abbrev-ref", "@{upstream}")
+            then += " && git push" if upstream else f" && git push -u {quote(config.remote)} HEAD"
     out.say("Nothing else was touched. Next:")
     out.say(f"  {then}")
     out.answer(

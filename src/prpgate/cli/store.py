@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from .. import ops, policy
 from ..errors import OK, STORE_DOWN, StoreDown, UserError
 from ..gitrepo import Repo
+from ..messages import lane as words
 
 if TYPE_CHECKING:
     import argparse
@@ -97,6 +99,14 @@ def start(args: argparse.Namespace, out: Output) -> int:
 
 
 def stop(args: argparse.Namespace, out: Output) -> int:
+    if args.all:
+        from ..store import folders
+        from ..store.embedded import stop_all
+
+        pids = stop_all(folders.state_folder())
+        out.say(f"Stopped: {len(pids)}. Their data stay, and each starts again on demand.")
+        out.answer(stopped=bool(pids), pids=pids, next_action=None)
+        return OK
     stopped = _embedded().stop(for_good=True) is not None
     was = "The store is stopped" if stopped else "The store was not running"
     out.say(f"{was}; its data stay. Until it is started again pushes to lanes are refused; commits go through.")
@@ -115,7 +125,12 @@ def _tell(server: Embedded, out: Output) -> int:
         memory = f"{(s.memory_bytes or 0) // 1024} kB in memory"
         out.say(f"running: pid {s.pid}, up {s.uptime_s} s, {memory}", colour="green")
     else:
-        out.say("not running; it starts by itself when it is needed")
+        since = server.stopped_since()
+        if since is None:
+            out.say("not running; it starts by itself when it is needed")
+        else:
+            out.say(f"stopped by `prp store stop` ({words.clock(since - time.time())}); it starts again with:")
+            out.say("  prp store start")
     out.say(f"data:    {server.data} ({s.data_bytes // 1024} kB)")
     out.say(f"socket:  {server.socket}")
     out.answer(**s._asdict(), data=server.data, socket=server.socket)

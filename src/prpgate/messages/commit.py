@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from ..output import inert
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 NOT_COMMITTED = "Not committed; your staging is unchanged."
 NOT_MERGED = "Not merged; the merge waits for you as git left it."
 AT_MOST = 10  # findings shown at once
+
+
+POLICY_REMOVED = (
+    "prp: this commit removes prp.toml. Once it has landed nobody is coordinated any more: no lock, no checks.\n"
+    "  git checkout HEAD -- :/prp.toml"
+)
+
+
+def unknown_options(names: Sequence[str]) -> str:
+    said = ", ".join(map(inert, names))
+    return f"prp: prp.toml says {said}, which this version does not know: a slip, or meant for a newer prpgate."
 
 
 def and_more(count: int) -> str:

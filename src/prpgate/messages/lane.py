@@ -7,11 +7,10 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..errors import CouldNotTell, StoreDown, UserError
-from ..output import finding_line, inert
+from ..output import inert
 
 if TYPE_CHECKING:
     from ..lock import LaneState, Refused
-    from ..model import Finding
 
 
 def span(seconds: float) -> str:
@@ -26,9 +25,12 @@ def span(seconds: float) -> str:
 
 
 def clock(in_seconds: float) -> str:
-    """The local time of day so many seconds from now; with seconds when it is soon."""
-    at = time.localtime(time.time() + max(0.0, in_seconds))
-    return time.strftime("%H:%M" if in_seconds >= 120 else "%H:%M:%S", at)
+    """The local time so many seconds from now (or ago, below zero): with seconds when it is near, with the day when
+    it is not today."""
+    now = time.time()
+    at = time.localtime(now + in_seconds)
+    day = "" if at[:3] == time.localtime(now)[:3] else "%a %d %b "
+    return time.strftime(day + ("%H:%M" if abs(in_seconds) >= 120 else "%H:%M:%S"), at)
 
 
 def place(position: int) -> str:
@@ -44,6 +46,8 @@ def nth(position: int) -> str:
     return f"{position}{ending}"
 
 
+# A ledger line that waits to be committed is the normal state here; a pull must not trip over it.
+AGAIN = "git pull --rebase --autostash && git push"
 EMERGENCY = ("emergency, recorded", 'PRP_BREAK_GLASS="why" git push')
 
 PHASES = {
@@ -94,7 +98,7 @@ def held(state: LaneState, position: int, reserved_ms: float) -> UserError:
     return UserError(
         f"{state.name} {what}, free about {clock(wait)}. " + kept(position, reserved_ms),
         code="held",
-        next_action="git pull --rebase && git push",
+        next_action=AGAIN,
         when=f"after {clock(wait)}",
     )
 
@@ -114,7 +118,7 @@ def lost(lane: str, state: LaneState) -> UserError:
     return UserError(
         f"the lock of {lane} was lost before the push; now it is held by {holder_words(state)}. Nothing was pushed.",
         code="lost",
-        next_action="git pull --rebase && git push",
+        next_action=AGAIN,
     )
 
 
@@ -162,7 +166,7 @@ def fetch_first(remote: str, lane: str, sha: str, line: Refused | None) -> UserE
     return UserError(
         f"{lane} moved on to {sha[:10]}, which is not under what you push. {place}",
         code="fetch-first",
-        next_action=f"git pull --rebase {quote(remote)} {quote(lane)} && git push",
+        next_action=f"git pull --rebase --autostash {quote(remote)} {quote(lane)} && git push",
     )
 
 
@@ -171,7 +175,7 @@ def not_forward(lane: str, remote: str) -> UserError:
         f"this push would take commits away from {lane}, which others have. Nothing was pushed.",
         code="not-forward",
         hint="A lane only moves forward. To undo a commit, revert it.",
-        next_action=f"git pull --rebase {quote(remote)} {quote(lane)} && git push",
+        next_action=f"git pull --rebase --autostash {quote(remote)} {quote(lane)} && git push",
     )
 
 
@@ -183,16 +187,12 @@ def cannot_tell(lane: str, why: str, action: str | None) -> CouldNotTell:
     )
 
 
-def findings(lane: str, found: list[Finding]) -> UserError:
-    shown = "\n".join(finding_line(f) for f in found[:20])
-    more = f"\n… and {len(found) - 20} more" if len(found) > 20 else ""
-    first, count = found[0], f"{len(found)} finding{'s' if len(found) > 1 else ''}"
-    return UserError(
-        f"push to {lane} refused: {count} in what it brings.\n{shown}{more}",
-        code="findings",
-        hint=f"Nothing was pushed. {first.fix}" if first.fix else "Nothing was pushed.",
-        next_action="prp check --all",
-    )
+NOT_PUSHED = "Nothing was pushed. Mend it here and commit, or git revert the commit; then push again."
+
+
+def findings(lane: str, count: int, text: str) -> UserError:
+    said = f"{count} finding{'s' if count > 1 else ''}"
+    return UserError(f"push to {lane} refused: {said} in what it brings.\n{text}", code="findings")
 
 
 def lane_line(state: LaneState) -> str:

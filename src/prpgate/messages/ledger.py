@@ -255,7 +255,9 @@ def removed() -> Said:
 
 
 def ledger_removed(count: int, file: str) -> Said:
-    return Said(f"the ledger with its {count} PRPs is gone", f"git checkout HEAD -- {_word(file)}")
+    return Said(
+        f"the ledger with its {count} PRPs is gone", f"Take it back:\n  git checkout HEAD -- {_word(':/' + file)}"
+    )
 
 
 def new_with_status(value: str, verb: str) -> Said:

@@ -57,7 +57,7 @@ def not_recorded(p: Prp, lane: str) -> UserError:
         f"{p.id} is only in this working tree's ledger: the others cannot see it.",
         code="not-recorded",
         hint=f"A PRP that was written by hand counts once {inert(lane)} has it: commit it and push.",
-        next_action=f"git add {shlex.quote(p.file)} && git commit && git push",
+        next_action=f"git add {shlex.quote(':/' + p.file)} && git commit -m {shlex.quote('Add ' + p.id)} && git push",
     )
 
 
@@ -116,7 +116,7 @@ def _claimed(verb: str, p: PrpState, claim: dict[str, Any], now_ms: int, mine: b
     return UserError(
         f"{p.id} is claimed by {holder(p, claim, now_ms)}{where}. Nothing was changed.",
         code="claimed",
-        hint=f"{short(p.title)} is theirs until the claim ends or is given back.",
+        hint=f"{short(p.title)} is theirs until the claim ends.",
         next_action="prp next" if verb == "start" else f"prp status {p.id}",
     )
 
@@ -186,7 +186,7 @@ def _by_state(verb: str, letter: str, p: PrpState, state: State, who: str) -> Us
         return UserError(
             f"{p.id} has landed as complete and waits for a green verdict ({who}). {quiet}",
             code="landed",
-            hint="Green makes it complete. To take it on again instead:",
+            hint="A green gate on a lane tip that has it makes it complete (prp smoke). To take it on again instead:",
             next_action=f'prp reopen {p.id} --reason "why"',
         )
     if letter == "D":
@@ -254,7 +254,7 @@ def invalid_here(entry: Prp) -> UserError:
         f"{entry.file}:{entry.line}  {entry.id} is not what its rev {short(entry.rev)} says: "
         "status, owner, times or evidence were changed by hand. Nothing was changed.",
         code="invalid-line",
-        next_action=f"git checkout -- {shlex.quote(entry.file)}",
+        next_action=f"git checkout -- {shlex.quote(':/' + entry.file)}",
     )
 
 
@@ -385,7 +385,7 @@ def not_yours(prp: Prp, p: PrpState) -> tuple[str, str]:
     return (
         f"rev {prp.rev} ({inert(prp.status)}, {inert(prp.owner or 'nobody')}) is not the current line: "
         f"{owner} has {p.id} (rev {p.rev})",
-        f"git checkout HEAD -- {shlex.quote(prp.file)}, then prp status {p.id}",
+        f"git checkout HEAD -- {shlex.quote(':/' + prp.file)} && prp status {p.id}",
     )
 
 

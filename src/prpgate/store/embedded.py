@@ -110,7 +110,7 @@ class Embedded:
         person stopped it: then only a person starts it again.
         """
         begun = time.monotonic()
-        if (since := self._stopped_since()) is not None:
+        if (since := self.stopped_since()) is not None:
             raise StoreDown(say.stopped(self.project, since), code="store-stopped", next_action=say.START)
         until = begun + timeout_s
         started = False
@@ -133,7 +133,7 @@ class Embedded:
             pause = min(pause * 2, 0.05)
         return self.url, self.is_new
 
-    def _stopped_since(self) -> float | None:
+    def stopped_since(self) -> float | None:
         """When a person stopped it for good (seconds since 1970), None when nobody did."""
         try:
             return os.stat(self._file("stopped")).st_mtime

@@ -96,7 +96,7 @@ def judge_range(repo: Repo, config: Config, base: str, head: str) -> list[Findin
                     sides[0], merged, sides[1:], sha in reverts, base=root, id_pattern=config.id_pattern
                 )
     known = _known_ids(repo, config, head)
-    for sha, message in messages:
+    for sha, message in messages if known else []:  # without a ledger nothing can be claimed wrongly
         mend = "git commit --amend" if sha == head else f"git rebase -i {sha[:10]}^"
         for f in rules.check_message(
             message, known.__contains__, config.id_pattern, ids=sorted(known), file=f"commit {sha[:10]}"

@@ -94,7 +94,9 @@ def all_there(folder: str) -> str:
 
 
 def never_installed() -> str:
-    return "hooks: not installed in this clone, so nothing is checked and nobody's push is serialised"
+    return (
+        "hooks: prpgate's own are not installed in this clone, so commits and pushes from here are not checked by them"
+    )
 
 
 def missing(names: list[str], folder: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,11 +37,34 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "[commit]\n\tgpgsign = false\n[advice]\n\tdetachedHead = false\n"
     )
     yield folder
+    _end_watchers(folder)
     if (folder / "state" / "prpgate").is_dir():
         from prpgate.store.embedded import stop_all
 
         stop_all(str(folder / "state" / "prpgate"))
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_watchers(home: Path, patience_s: float = 15) -> None:
+    """Detached watchers end by themselves, a moment after the last push; what still hangs then is ended by its id."""
+    until = time.monotonic() + patience_s
+    mark = f"HOME={home}".encode()
+    while True:
+        found = []
+        for pid in (int(p) for p in os.listdir("/proc") if p.isdigit()):
+            with contextlib.suppress(OSError):
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                ours = any(w.endswith(b"/pre-push") for w in words)
+                if ours and mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                    found.append(pid)
+        if not found:
+            return
+        if time.monotonic() > until:
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return
+        time.sleep(0.05)
 
 
 @pytest.fixture

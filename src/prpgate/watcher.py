@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .lane import Landing
     from .store.client import Store
 
+STAY_S = 10
+
 
 def watch(repo: Repo, config: Config, landing: Landing, process: Process) -> None:
     """Renew the lease while the pushing process lives, then ask the remote and report.
@@ -36,6 +38,8 @@ def watch(repo: Repo, config: Config, landing: Landing, process: Process) -> Non
             MergeLock(store, landing.lane, config.times).renew(landing.lease)
         except StoreDown:
             store = None
+    # Once the lease has run out the next caller looks at the remote: nobody needs this process any more.
+    give_up = min(give_up, time.monotonic() + config.times.lease_ms / 1000 + STAY_S)
     while time.monotonic() < give_up and os.path.isdir(repo.git_dir):
         try:
             store = store or connect(config, repo.top, timeout_s=5, start=False)

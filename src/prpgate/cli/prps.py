@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SHOWN_READY = 10
 # -a: the milestone was just written to the ledger, which is a tracked file.
 COMMIT = 'git commit -a -m "feat({id}): what you did" && git push'
+COMMIT_DONE = 'git commit -a -m "{id}: complete" && git push'
 
 
 def _claim_words(p: PrpState) -> str:
@@ -143,7 +144,7 @@ def _verb(
         out.say(note)
     if done.changed_file:
         out.say(f"Written to {done.changed_file}; commit it with the work.")
-    if then is COMMIT and not done.changed_file:
+    if then in (COMMIT, COMMIT_DONE) and not done.changed_file:
         then = "prp status {id}"
     out.say("  " + then.format(id=done.prp.id))
     claim = done.prp.claim
@@ -212,7 +213,7 @@ def complete(args: argparse.Namespace, out: Output) -> int:
             return f"{p.id} is complete: {p.fields.get('verdict') or p.fields.get('github_commit') or 'recorded'}"
         return f"{p.id} is completing: it is complete once this line has landed and the smoke gate is green on it"
 
-    return _verb(args, out, lambda ctx: prps.complete(ctx, args.id), said, COMMIT)
+    return _verb(args, out, lambda ctx: prps.complete(ctx, args.id), said, COMMIT_DONE)
 
 
 def reopen(args: argparse.Namespace, out: Output) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import smoke
 from .messages import evidence as say
+from .model import ZERO
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from .store.client import Store
 
 
+REVERTS = re.compile(r"^This reverts commit ([0-9a-f]{40,64})", re.MULTILINE)
 IN_LANE = ("landed", "late", "foreign")
 
 
@@ -69,6 +72,7 @@ def find(store: Store, repo: Repo, config: Config, tip: str, ids: Collection[str
         if one.get("code") and one.get("at", 0) >= claim.since_ms and any(i in ids for i in one.get("prps") or ())
     ]
     ours = [h for h in sorted(ours, key=lambda h: (tips[h]["at"], h), reverse=True) if repo.is_ancestor(h, tip)]
+    ours = [h for h in ours if not _taken_back(repo, str(tips[h].get("base") or ""), h, tip)]
     if not ours:
         return []
     if tip not in tips:  # pushed by nobody we know of, and as good a tip as any
@@ -85,6 +89,20 @@ def find(store: Store, repo: Repo, config: Config, tip: str, ids: Collection[str
         field = f"{tree}:{_steps(config)}:{klass or 'ci'}"
         found.append(Evidence(head, tree, field, klass, _steps(config), verdict.get("result", ""), url))
     return found
+
+
+def _taken_back(repo: Repo, base: str, head: str, tip: str) -> bool:
+    """Whether a commit of base..head was reverted under `tip`, and that revert not reverted in turn."""
+    of: dict[str, str] = {}  # a revert -> what it takes back
+    gone: set[str] = set()
+    for sha, message in reversed(repo.messages(head, tip)):
+        for what in REVERTS.findall(message):
+            if what in of:
+                gone.discard(of[what])
+            else:
+                gone.add(what)
+            of[sha] = what
+    return bool(gone) and any(sha in gone for sha, _ in repo.messages(base or ZERO, head))
 
 
 def green(store: Store, repo: Repo, config: Config, tip: str, p: PrpState, claim: Claim) -> Evidence | None:

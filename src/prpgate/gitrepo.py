@@ -92,7 +92,7 @@ class Repo:
     def found(cls, path: str = ".") -> Repo:
         """The repository around a folder, seen from its top: paths given to git mean the same wherever one stands."""
         here = cls(path)
-        return here if here.bare else cls(here.top)
+        return cls(here.root)
 
     # --- running git -------------------------------------------------------------------------------------------------
     def run(
@@ -106,7 +106,7 @@ class Repo:
         """Run git here. Raises GitError when `check` and it fails, CouldNotTell when it takes too long."""
         try:
             done = subprocess.run(
-                ["git", *args],
+                ["git", "-c", "log.showSignature=false", *args],  # else signatures stand between what is read
                 cwd=self.path,
                 input=stdin,
                 stdin=subprocess.DEVNULL if stdin is None else None,
@@ -138,7 +138,7 @@ class Repo:
         if out is None:
             here = os.path.abspath(self.path)
             raise UsageError(f"{here} is not in a git repository.", code="no-repository", next_action="git init")
-        git_dir, common, bare = out.splitlines()
+        git_dir, common, bare = out.split("\n")
         return git_dir, common, bare == "true"
 
     @property
@@ -165,6 +165,16 @@ class Repo:
                 hint="Run this in a clone of it.",
             )
         return self.text("rev-parse", "--show-toplevel")
+
+    @cached_property
+    def root(self) -> str:
+        """The working tree's top; the git dir itself where there is none (a bare repository, inside .git)."""
+        return (None if self.bare else self.maybe("rev-parse", "--show-toplevel")) or self.common_dir
+
+    @property
+    def shallow(self) -> bool:
+        """Whether history is cut off here: then "not an ancestor" may only mean "not here"."""
+        return os.path.exists(os.path.join(self.common_dir, "shallow"))
 
     @property
     def own_dir(self) -> str:
@@ -305,12 +315,13 @@ class Repo:
             self.git_dir,
             "ls-remote",
             "--refs",
-            remote,
+            "--",
+            self.push_url(remote),
             f"refs/heads/{branch}",
             env=quiet_env(),
             timeout_s=timeout_s,
         )
-        for line in out.splitlines():
+        for line in out.split("\n"):
             sha, _, name = line.partition("\t")
             if name == f"refs/heads/{branch}":
                 return Tip(sha)
@@ -328,11 +339,16 @@ class Repo:
             "--no-auto-maintenance",
             "--no-recurse-submodules",
             "--refmap=",
-            remote,
+            "--",
+            self.push_url(remote),
             f"+refs/heads/{branch}:{self.own_ref(remote, branch)}",
             env=quiet_env(),
             timeout_s=timeout_s,
         )
+
+    def push_url(self, remote: str) -> str:
+        """Where a push to this remote goes; that is the place to ask, and it may be another than fetches come from."""
+        return (self.maybe("remote", "get-url", "--push", remote) or remote).split("\n")[0]
 
     def remote_url(self, remote: str) -> str | None:
         return self.maybe("remote", "get-url", remote)

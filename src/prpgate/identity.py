@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from .model import Agent
+from .output import inert
 
 if TYPE_CHECKING:
     from .gitrepo import Repo
@@ -18,20 +19,20 @@ def agent(repo: Repo) -> Agent:
     """PRP_AGENT, else this worktree's file, else `git config prp.agent`, else the git user's e-mail."""
     named = os.environ.get("PRP_AGENT", "").strip()
     if named:
-        return Agent(named, "PRP_AGENT")
+        return Agent(inert(named), "PRP_AGENT")
     try:
-        with open(os.path.join(repo.git_dir, FILE), encoding="utf-8") as f:
+        with open(os.path.join(repo.git_dir, FILE), encoding="utf-8", errors="replace") as f:
             kept = f.read().strip()
     except FileNotFoundError:
         kept = ""
     if kept:
-        return Agent(kept, "this worktree")
+        return Agent(inert(kept), "this worktree")
     listed = repo.maybe("config", "--get-regexp", r"^(prp\.agent|user\.email)$") or ""
-    set_to = dict(line.partition(" ")[::2] for line in listed.splitlines())  # the last one counts, as for git
+    set_to = dict(line.partition(" ")[::2] for line in listed.split("\n"))  # the last one counts, as for git
     for option in ("prp.agent", "user.email"):
         value = set_to.get(option, "").strip()
         if value:
-            return Agent(value, f"git config {option}")
+            return Agent(inert(value), f"git config {option}")
     return Agent(f"{os.environ.get('USER') or os.getuid()}@{host()}", "user and host")
 
 

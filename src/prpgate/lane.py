@@ -9,20 +9,22 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import break_glass, identity
-from .errors import CouldNotTell, StoreDown
+from . import break_glass, identity, policy
+from .config import FILE
+from .errors import CouldNotTell, StoreDown, UserError
 from .gitrepo import Repo, lane_of
 from .messages import lane as say
-from .model import ZERO, Intent, RefUpdate
+from .model import ERROR, ZERO, Finding, Intent, RefUpdate
 from .refusal import findings_text
 
 if TYPE_CHECKING:
     from .config import Config
     from .identity import Process
     from .lock import LaneState, Lease, Look, MergeLock, Who
-    from .model import Agent, Finding
+    from .model import Agent
 
 CONNECT_S = 1.0  # a push never waits longer for a store that does not answer
+SHALLOW = "shallow"  # no commit's id: a look that stands on no `seen` says which known heads are in, and no more
 FOREIGN_MOST = 200  # commits named one by one in a look; a longer list says nothing more to anybody
 
 
@@ -95,6 +97,7 @@ def judge_range(repo: Repo, config: Config, base: str, head: str) -> list[Findin
                 found += rules.check_change(
                     sides[0], merged, sides[1:], sha in reverts, base=root, id_pattern=config.id_pattern
                 )
+    found += _judge_policy(repo, base, head)
     known = _known_ids(repo, config, head)
     for sha, message in messages if known else []:  # without a ledger nothing can be claimed wrongly
         mend = "git commit --amend" if sha == head else f"git rebase -i {sha[:10]}^"
@@ -103,6 +106,17 @@ def judge_range(repo: Repo, config: Config, base: str, head: str) -> list[Findin
         ):
             found.append(f._replace(fix=f"Correct the message:\n  {mend}"))
     return list(dict.fromkeys(found))
+
+
+def _judge_policy(repo: Repo, base: str, head: str) -> list[Finding]:
+    """A prp.toml that cannot be read would stop everybody once it has landed."""
+    if FILE not in repo.changed_paths(base, head):
+        return []
+    try:
+        policy.at(repo, head)
+    except UserError as e:
+        return [Finding("PRP170", ERROR, FILE, 1, 1, None, e.message, f"Mend {FILE}, then git add.")]
+    return []
 
 
 def _known_ids(repo: Repo, config: Config, rev: str) -> set[str]:
@@ -152,13 +166,16 @@ def before_push(
     from .store.client import connect
 
     try:
-        store = connect(config, repo.top, timeout_s=CONNECT_S)
+        store = connect(config, repo.root, timeout_s=CONNECT_S)
     except StoreDown as e:
         if unseen:
             raise say.fetch_first(remote, name, intent.base, None) from None
         raise say.store_down(name, e) from None
     with store:
         break_glass.deliver(repo, store)
+        quiet_s = store.quiet_s()
+        if quiet_s > 0:
+            raise say.just_adopted(name, quiet_s)
         lock = MergeLock(store, name, config.times)
         if unseen:
             me = identity.agent(repo)
@@ -198,19 +215,21 @@ def _stand_in_line(
 
     name = lock.lane
     fixer, looked = False, False
-    seen = lock.state().seen or ""
+    state = lock.state()
+    seen = state.seen or ""
+    confirmed = state.holder is not None and state.holder.id == who.hold  # the same push, to its next URL
     until = time.monotonic() + config.times.window_ms / 1000 + 5
     while True:
-        if _stale(repo, intent, seen):
-            if _rewound(repo, config, lock, intent):
-                seen = intent.base
-                continue
-            raise say.fetch_first(config.remote, name, seen, lock.place(who))
+        if not confirmed and _stale(repo, intent, seen):
+            if not _is_tip(repo, config, lock, intent):
+                raise say.fetch_first(config.remote, name, seen, lock.place(who))
+            seen, confirmed = lock.state().seen or "", True
+            continue
         answer = lock.acquire(who, plain=True, fixer=fixer, intent=intent, info=info, seen=seen)
         if isinstance(answer, Granted):
             return Landing(name, answer.lease, intent, remarks)
         if isinstance(answer, Moved):
-            seen = answer.state.seen or ""
+            seen, confirmed = answer.state.seen or "", False
             continue
         if isinstance(answer, Window) and time.monotonic() < until:
             time.sleep(min(answer.ms_left / 1000 + 0.02, 0.5))
@@ -229,15 +248,16 @@ def _stand_in_line(
         raise say.held(answer.state, position, reserved_ms)
 
 
-def _rewound(repo: Repo, config: Config, lock: MergeLock, intent: Intent) -> bool:
-    """Was the branch rewritten back to this push's base? Then the remote says so, and the lane is told."""
+def _is_tip(repo: Repo, config: Config, lock: MergeLock, intent: Intent) -> bool:
+    """Is the push's base the tip after all (the branch was rewritten, or this clone is shallow)? The remote says so,
+    and the lane is told."""
     try:
         if (repo.remote_tip(config.remote, lock.lane).sha or ZERO) != intent.base:
             return False
         lock.attribute(observe(repo, config, lock.state())[1])
     except CouldNotTell:
         return False
-    return (lock.state().seen or ZERO) == intent.base
+    return True
 
 
 def _steps(config: Config) -> str | None:
@@ -292,13 +312,21 @@ def observe(repo: Repo, config: Config, state: LaneState, intent: Intent | None 
     if intent:
         kept[intent.head] = intent.base
     inside = [h for h in kept if tip and repo.has(h) and repo.is_ancestor(h, tip)]
+    saw = "in" if intent is None or intent.head in inside else "base" if (tip or ZERO) == intent.base else "other"
+    if repo.shallow:  # what is not here may be in the branch all the same: only what is surely in is told
+        if saw == "other":
+            raise CouldNotTell(
+                f"{state.name} was rewritten or went on, and history is cut off here (a shallow clone).",
+                code="shallow",
+                next_action="git fetch --unshallow",
+            )
+        return saw, Look(tip=tip, since=SHALLOW, heads=inside, foreign=[], moved=[])
     moved = [h for h, base in kept.items() if h not in inside and (tip or ZERO) != base]
     since = state.seen or (intent.base if intent and intent.base != ZERO else "")
     foreign: list[str] = []
     if tip and since and repo.is_ancestor(since, tip):
         own = {c for h in inside for c in _range(repo, kept[h], h)}
         foreign = [c for c in repo.commits(since, tip, "--first-parent") if c not in own][-FOREIGN_MOST:]
-    saw = "in" if intent is None or intent.head in inside else "base" if (tip or ZERO) == intent.base else "other"
     return saw, Look(tip=tip, since=state.seen or "", heads=inside, foreign=foreign, moved=moved)
 
 

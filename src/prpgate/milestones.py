@@ -83,13 +83,17 @@ def new(ctx: Context, title: str, doc: str | None = None, id: str | None = None)
             raise say.unreadable(tree.errors[0])
         taken = {i for p in state.prps.values() for i in p.ids} | {*tree.prps, *tree.aliases}
         prp_id = id or free_id([*state.prps, *tree.prps], taken, ctx.config.id_pattern)
+        file = f"{ctx.config.ledger_path}{prp_id}.yaml" if ctx.config.one_file_per_prp else ctx.config.ledger_path
+        lost = state.prps.get(prp_id)
+        if lost and prp_id not in tree.prps and _my_draft(ctx, lost):  # its line was thrown away: write it again
+            _add(ctx, file, prp_id, lost.chain[0].fields)
+            return Done(lost, file, True, notes)
         if prp_id in taken:
             raise say.taken(prp_id)
         with ctx.store.faults():
             number = int(ctx.store.redis.hget(ctx.store.keys.maxrev, prp_id) or 0) + 1
         key = seal.compute(prp_id, number, {"status": NEW})
         fields = {"title": title, "status": NEW, "rev": key, **({"doc": doc} if doc else {})}
-        file = f"{ctx.config.ledger_path}{prp_id}.yaml" if ctx.config.one_file_per_prp else ctx.config.ledger_path
         ledger_edit.add(tree.files.get(file), file, prp_id, fields)  # what cannot be written is found out first
         line = Line(key, number, NEW, False, fields, "", ctx.agent.name, ctx.repo.branch or "", "new")
         answer = _call(ctx, "prp_new", prp_id, live.dump_line(line), _me(ctx, prp_id))
@@ -104,6 +108,11 @@ def new(ctx: Context, title: str, doc: str | None = None, id: str | None = None)
             raise
         return Done(_now(ctx, prp_id), file, False, notes)
     raise say.busy(title)
+
+
+def _my_draft(ctx: Context, p: PrpState) -> bool:
+    """A new PRP of this agent that no landing has brought yet."""
+    return p.recorded is None and [(c.verb, c.agent) for c in p.chain] == [("new", ctx.agent.name)]
 
 
 def validate(ctx: Context, id: str) -> Done:
@@ -246,7 +255,8 @@ def _me(ctx: Context, prp_id: str, branch: str | None = None) -> str:
         "fence": claimfile.fence(ctx.git_dir, prp_id, ctx.agent.name),
         "lease": lease_s * 1000,
     }
-    return json.dumps(shape)
+    # A path or branch that is no UTF-8 would make the store's JSON reader refuse everything.
+    return json.dumps(shape, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 def _is_me(ctx: Context, answer: dict[str, Any]) -> bool:

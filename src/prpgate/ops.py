@@ -47,7 +47,7 @@ class Session:
             from . import break_glass
             from .store.client import connect
 
-            self._store = connect(self.config, self.repo.top, url=self.url, timeout_s=timeout_s)
+            self._store = connect(self.config, self.repo.root, url=self.url, timeout_s=timeout_s)
             break_glass.deliver(self.repo, self._store)
         return self._store
 

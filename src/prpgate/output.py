@@ -167,4 +167,5 @@ def annotation(f: Finding) -> str:
 def _dump(value: dict[str, Any]) -> None:
     import json
 
-    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+    # Escaped: what steers a terminal must not come through here either, and any stream can carry it.
+    print(json.dumps(value, default=str), flush=True)

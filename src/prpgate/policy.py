@@ -15,6 +15,7 @@ from .errors import UsageError
 if TYPE_CHECKING:
     from .gitrepo import Repo
 
+LOOK_BACK = 50  # versions of prp.toml on the lane to go back at most
 RECORD = "prp.record"  # git config, written by `prp install`: "<remote> <branch>" of the lane that is the record
 
 
@@ -23,7 +24,7 @@ def working_tree(repo: Repo) -> Config | None:
     if repo.bare:
         return None
     try:
-        with open(os.path.join(repo.top, FILE), encoding="utf-8") as f:
+        with open(os.path.join(repo.root, FILE), encoding="utf-8") as f:
             return parse(f.read(), FILE)
     except FileNotFoundError:
         return None
@@ -36,7 +37,11 @@ def record(repo: Repo) -> tuple[str, str] | None:
     remote, _, branch = (repo.config(RECORD) or "").partition(" ")
     if remote and branch:
         return remote, branch
-    here = working_tree(repo)
+    try:
+        here = working_tree(repo)
+    except UsageError:  # a fresh clone of a lane whose prp.toml is broken: its default branch tells enough to mend it
+        head = repo.maybe("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
+        return ("origin", head.removeprefix("origin/")) if head else None
     return (here.remote, here.ledger_lane) if here else None
 
 
@@ -53,10 +58,25 @@ def find(repo: Repo) -> Config | None:
     where = record(repo)
     if where:
         tip = repo.known_tip(*where)
-        config = at(repo, tip) if tip else None
+        config = _of_tip(repo, tip) if tip else None
         if config:
             return config
     return working_tree(repo)
+
+
+def _of_tip(repo: Repo, tip: str) -> Config | None:
+    """The tip's policy; where that cannot be read, the last one on the lane that can, so that it can be mended."""
+    try:
+        return at(repo, tip)
+    except UsageError:
+        for sha in repo.text("rev-list", f"--max-count={LOOK_BACK}", "--first-parent", tip, "--", f":/{FILE}").split():
+            try:
+                found = at(repo, sha)
+            except UsageError:
+                continue
+            if found:
+                return found
+        raise
 
 
 def require(repo: Repo) -> Config:

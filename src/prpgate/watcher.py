@@ -34,7 +34,7 @@ def watch(repo: Repo, config: Config, landing: Landing, process: Process) -> Non
     give_up = time.monotonic() + config.times.cap_ms / 1000 + 60
     while not _ended(process, every_s) and time.monotonic() < give_up:
         try:
-            store = store or connect(config, repo.top, timeout_s=5, start=False)
+            store = store or connect(config, repo.root, timeout_s=5, start=False)
             MergeLock(store, landing.lane, config.times).renew(landing.lease)
         except StoreDown:
             store = None
@@ -42,18 +42,14 @@ def watch(repo: Repo, config: Config, landing: Landing, process: Process) -> Non
     give_up = min(give_up, time.monotonic() + config.times.lease_ms / 1000 + STAY_S)
     while time.monotonic() < give_up and os.path.isdir(repo.git_dir):
         try:
-            store = store or connect(config, repo.top, timeout_s=5, start=False)
+            store = store or connect(config, repo.root, timeout_s=5, start=False)
             report(repo, config, store, landing)
             store.close()
             return
         except StoreDown:
             store = None
         except CouldNotTell:
-            if store:
-                try:
-                    MergeLock(store, landing.lane, config.times).renew(landing.lease)
-                except StoreDown:
-                    store = None
+            pass  # not renewed: once the lease is over anybody else who reaches the remote may look
         time.sleep(min(2.0, every_s))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .. import ops
 from ..errors import OK, UsageError, UserError
 from ..messages import lane as words
+from ..output import inert
 
 if TYPE_CHECKING:
     import argparse
@@ -29,10 +30,11 @@ def status(args: argparse.Namespace, out: Output) -> int:
 def _show(state: LaneState, out: Output) -> None:
     out.say(words.lane_line(state), colour="bold")
     if state.holder:
-        out.say(f"  fence {state.fence}, on {state.holder.host}, until {words.clock(state.holder.deadline_ms / 1000)}")
+        until = words.clock(state.holder.deadline_ms / 1000)
+        out.say(f"  fence {state.fence}, on {inert(state.holder.host)}, until {until}")
     for t in state.queue:
         kind = "waiting" if t.kind == "waiting" else "place kept"
-        out.say(f"  {t.position}. {t.agent}  {kind} since {words.span(t.since_ms / 1000)}")
+        out.say(f"  {t.position}. {inert(t.agent)}  {kind} since {words.span(t.since_ms / 1000)}")
     if state.state == "reconciling":
         out.say("  The next push that reaches the remote looks and goes on. If none ever will:")
         out.say(f'  prp lock break {quote(state.name)} --fence {state.fence} --reason "why"')

@@ -147,7 +147,9 @@ def adopt(args: argparse.Namespace, out: Output) -> int:
     if before == config.store_id:
         out.say(f"{store.url} is the store of {config.project} already.")
     else:
+        store.be_quiet(config.times.lease_ms)
         out.say(f"{store.url} is now the store of {config.project}.", colour="green")
+        out.say(f"Pushes to lanes are let go from {words.clock(config.times.lease_ms / 1000)} on.")
         out.say("  prp redis-sync")
     out.answer(url=store.url, store_id=config.store_id, before=before, next_action="prp redis-sync")
     return OK

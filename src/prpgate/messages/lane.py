@@ -64,8 +64,8 @@ def holder_words(state: LaneState) -> str:
     h = state.holder
     if h is None:
         return "nobody"
-    known = ", ".join(x for x in (h.prp, (h.sha or "")[:7]) if x)
-    who = f"{h.agent} ({known})" if known else h.agent
+    known = ", ".join(inert(x) for x in (h.prp, (h.sha or "")[:7]) if x)
+    who = f"{inert(h.agent)} ({known})" if known else inert(h.agent)
     if state.state == "reconciling":
         return f"{who}, whose push has not been heard of since {clock(-h.since_ms / 1000)}"
     if state.state == "offered":
@@ -107,16 +107,16 @@ def closed(state: LaneState) -> UserError:
     c = state.closed
     assert c is not None
     return UserError(
-        f"{state.name} is closed by {c.by} since {span(c.since_ms / 1000)}: {c.reason} Nothing is lost.",
+        f"{state.name} is closed by {inert(c.by)} since {span(c.since_ms / 1000)}: {inert(c.reason)} Nothing is lost.",
         code="closed",
         hint="A revert of what broke it may land, or a fix by its own agent. It opens when the branch is green.",
         next_action="prp lock status",
     )
 
 
-def lost(lane: str, state: LaneState) -> UserError:
+def lost(lane: str) -> UserError:
     return UserError(
-        f"the lock of {lane} was lost before the push; now it is held by {holder_words(state)}. Nothing was pushed.",
+        f"the lock of {lane} ran out before the push could begin (was this process stopped?). Nothing was pushed.",
         code="lost",
         next_action=AGAIN,
     )
@@ -158,6 +158,16 @@ def deletion(lane: str) -> UserError:
         code="deletion",
         hint="Take it out of lane.branches in prp.toml first, and land that.",
         next_action="prp lock status",
+    )
+
+
+def just_adopted(lane: str, wait_s: float) -> UserError:
+    return UserError(
+        f"push to {lane} refused: the store was emptied and adopted anew; pushes that were under way then may still "
+        f"arrive, so nobody is let go before {clock(wait_s)}. Nothing is lost.",
+        code="adopted",
+        next_action=AGAIN,
+        when=f"after {clock(wait_s)}",
     )
 
 
@@ -207,7 +217,7 @@ def lane_line(state: LaneState) -> str:
     if state.queue:
         line += f", {len(state.queue)} in line"
     if state.closed:
-        line += f"; closed by {state.closed.by}: {state.closed.reason}"
+        line += f"; closed by {inert(state.closed.by)}: {inert(state.closed.reason)}"
     return line
 
 

@@ -229,7 +229,12 @@ def stale(p: PrpState, entry: Prp | None, branch: str | None) -> UserError:
     place = f"{p.id} is {p.status} ({p.rev or 'no rev'}), {here}. Nothing was changed."
     last = p.chain[-1] if p.chain else None
     if last is None:
-        return UserError(place, code="stale-line", next_action="git pull --rebase")
+        way = (
+            ("if that changes nothing", f"git checkout @{{upstream}} -- {shlex.quote(':/' + entry.file)}")
+            if entry
+            else None
+        )
+        return UserError(place, code="stale-line", next_action="git pull --rebase --autostash", otherwise=way)
     on = inert(last.branch) or "no branch"
     elsewhere = last.branch and last.branch != branch
     return UserError(
@@ -367,7 +372,9 @@ def nobodys(prp: Prp, p: PrpState | None) -> tuple[str, str]:
         now += ", and the claim under which this was written ended"
     return (
         f"rev {prp.rev} ({inert(prp.status)}) is nobody's pending milestone and was never in the lane; {now}",
-        f"git pull --rebase, take the entry as the lane has it, then prp status {prp.id}",
+        f"Take the entry as the lane has it, commit, and start it again:\n"
+        f"  git checkout @{{upstream}} -- {shlex.quote(':/' + prp.file)} && git commit -m 'As the lane has it' "
+        f"&& prp start {prp.id}",
     )
 
 

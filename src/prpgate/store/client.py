@@ -94,6 +94,17 @@ class Store:
         given = {k: v for k, v in pool.connection_kwargs.items() if k in (*OPTIONS, "socket_connect_timeout")}
         return _client({**given, "connection_class": pool.connection_class}, block_s + BLOCK_MARGIN_S, connections=1)
 
+    def quiet_s(self) -> float:
+        """Seconds in which no lane may be granted yet, after an emptied store was adopted anew."""
+        with self.faults():
+            left: Any = self.redis.pttl(self.keys.quiet)
+        return float(max(0, left)) / 1000
+
+    def be_quiet(self, ms: int) -> None:
+        """Let nobody land for so long: holds that the server forgot may still be pushing."""
+        with self.faults():
+            self.redis.set(self.keys.quiet, "adopted", px=ms)
+
     def ping_ms(self) -> float:
         """Time of one round trip in milliseconds, on a connection that stands."""
         with self.faults():

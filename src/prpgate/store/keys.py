@@ -27,6 +27,7 @@ class Keys:
     def __init__(self, project: str) -> None:
         self.prefix = f"prp:{{{project}}}:"
         self.meta = self.prefix + "meta"  # hash: store_id, epoch, created
+        self.quiet = self.prefix + "quiet"  # string with an expiry: no lane is granted while it is there
         self.cursor = self.prefix + "cursor"  # string: the last lane tip seen
         self.recorded = self.prefix + "recorded"  # hash: PRP id -> JSON of the recorded entry
         self.pending = self.prefix + "pending"  # hash: PRP id -> JSON list, the chain of pending milestones

@@ -48,7 +48,7 @@ class Recorded(NamedTuple):
 
 def classes(config: Config) -> tuple[str, ...]:
     """Verdict classes that count. With gate none there is no CI to ask, so a local one does."""
-    return ("ci", "local") if config.gate == "none" else ("ci",)
+    return ("ci",) if config.gate == "ci" else ("ci", "local")
 
 
 def find(store: Store, repo: Repo, config: Config, tip: str, ids: Collection[str], claim: Claim) -> list[Evidence]:

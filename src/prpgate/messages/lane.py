@@ -6,10 +6,11 @@ import time
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from ..errors import CouldNotTell, StoreDown, UserError
+from ..errors import CouldNotTell, LaneClosed, StoreDown, UserError
 from ..output import finding_line, inert
 
 if TYPE_CHECKING:
+    from ..lane_state import Closing
     from ..lock import LaneState, Refused
     from ..model import Finding
 
@@ -44,6 +45,7 @@ def nth(position: int) -> str:
     return f"{position}{ending}"
 
 
+WAIT_IN_LINE = ("or wait in line", "prp land")
 EMERGENCY = ("emergency, recorded", 'PRP_BREAK_GLASS="why" git push')
 
 PHASES = {
@@ -96,16 +98,26 @@ def held(state: LaneState, position: int, reserved_ms: float) -> UserError:
         code="held",
         next_action="git pull --rebase && git push",
         when=f"after {clock(wait)}",
+        otherwise=WAIT_IN_LINE,
     )
 
 
-def closed(state: LaneState) -> UserError:
+def closed(state: LaneState) -> LaneClosed:
     c = state.closed
     assert c is not None
-    return UserError(
+    return LaneClosed(
         f"{state.name} is closed by {c.by} since {span(c.since_ms / 1000)}: {c.reason} Nothing is lost.",
         code="closed",
         hint="A revert of what broke it may land, or a fix by its own agent. It opens when the branch is green.",
+        next_action="prp lock status",
+    )
+
+
+def closed_by_a_person(lane: str, closing: Closing) -> UserError:
+    return UserError(
+        f"{lane} was closed by {closing.by}: {closing.reason} What a person closed, a person opens.",
+        code="closed-by-person",
+        hint="You are a program here (PRP_AGENT, or the name of this worktree).",
         next_action="prp lock status",
     )
 

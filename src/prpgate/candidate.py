@@ -16,13 +16,14 @@ from . import identity
 from .errors import CouldNotTell
 from .gitrepo import Repo, clean_env
 from .interrupts import held_back
+from .messages import land as say
 from .model import ZERO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PREFIX = "prp-land-"
-NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+NO_HOOKS = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
 THEIRS_MOST = 5
 
 
@@ -95,6 +96,9 @@ def rebase(repo: Repo, tree: Repo, base: str) -> str | Conflict:
     """
     old = tree.head
     assert old is not None
+    fork = repo.maybe("merge-base", old, base)
+    if not fork:
+        raise say.no_common_history(base)
     args = ("--no-autostash", "--no-autosquash", "--no-fork-point", "--no-update-refs", "--no-rebase-merges", "--quiet")
     done = tree.run(*NO_HOOKS, "-c", "advice.detachedHead=false", "rebase", *args, base, env=_env(), check=False)
     head = tree.head
@@ -105,12 +109,7 @@ def rebase(repo: Repo, tree: Repo, base: str) -> str | Conflict:
     if not files:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise CouldNotTell(f"git rebase could not go on: {said[-1] if said else done.returncode}.", code="rebase")
-    return Conflict(files, _who_touched(repo, old, base, files))
-
-
-def _who_touched(repo: Repo, head: str, base: str, files: list[str]) -> list[str]:
-    fork = repo.maybe("merge-base", head, base)
-    span = f"{fork}..{base}" if fork else base
-    form = "--format=%h %an: %s"
     paths = [f":(top,literal){f}" for f in files]
-    return repo.text("log", form, f"--max-count={THEIRS_MOST}", span, "--", *paths).splitlines()
+    most = f"--max-count={THEIRS_MOST}"
+    theirs = repo.text("log", "--format=%h %an: %s", most, f"{fork}..{base}", "--", *paths).splitlines()
+    return Conflict(files, theirs)

@@ -143,6 +143,7 @@ class _Landing:
         mine = identity.process(os.getpid())
         self.who: Who = lane.contender(repo, me, what.lane, mine, "land", what.prp, what.head)
         self.fixer = False
+        self.landed: Outcome | None = None  # the remote has it and that is on record: nothing takes it back
 
     def go(self, wait_s: float) -> Outcome:
         until = time.monotonic() + wait_s
@@ -158,6 +159,10 @@ class _Landing:
                 return outcome
             except _Overtaken:
                 continue
+            except KeyboardInterrupt:
+                if self.landed is None:
+                    raise
+                return self.landed
             except LaneClosed:
                 done = True
                 raise
@@ -316,8 +321,9 @@ class _Landing:
                 saw = "other"  # it cannot arrive any more
             self.lock.report(grip.lease, saw, look, gate=self.config.gate)
             if saw == "in":
+                self.landed = self._landed(intent, look)
                 watcher.publish(self.repo, self.config, self.store, self.what.lane, look.tip)
-                return self._landed(intent, look)
+                return self.landed
         if pushed.said == pushing.STOPPED and saw == "other":
             raise KeyboardInterrupt
         if pushed.said == pushing.NOT_SENT:
@@ -352,9 +358,8 @@ class _Landing:
         """The command that brings the local branch up to what landed; None when it is that already."""
         if landed == self.what.head:
             return None
-        up = (
-            self.repo.maybe("rev-parse", "--abbrev-ref", f"{self.what.branch}@{{upstream}}") if self.what.branch else ""
-        )
+        upstream = f"{self.what.branch}@{{upstream}}"
+        up = self.repo.maybe("rev-parse", "--abbrev-ref", upstream) if self.what.branch else None
         dirty = bool(self.repo.run("status", "--porcelain", "--untracked-files=no", check=False).stdout)
         return say.catch_up(
             *(self.config.remote, self.what.lane, None if self.what.checked_out else self.what.branch),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
@@ -12,6 +13,7 @@ from .. import ops
 from ..errors import COULD_NOT_TELL, INTERRUPTED, OK, QUEUED, UserError
 from ..interrupts import held_back
 from ..messages import land as say
+from ..messages.prps import unknown
 from ..output import error_text
 from ..refusal import save_refusal
 
@@ -64,8 +66,9 @@ class Live:
             every_s = REDRAW_S if self.terminal else None
             self._changed.wait_for(lambda: self._done, QUIET_S)
             while not self._done:
-                if self.now and self.terminal:
-                    self.out.progress(say.stage(self.lane, self.now, time.monotonic() - self.since))
+                if self.now and self.terminal:  # a longer line would wrap, and could not be taken back
+                    line = say.stage(self.lane, self.now, time.monotonic() - self.since)
+                    self.out.progress(line[: shutil.get_terminal_size().columns - 1])
                 elif self.now and self.now is not self.shown:
                     self.out.note(say.stage(self.lane, self.now))
                 self.shown = self.now
@@ -77,7 +80,7 @@ def land(args: argparse.Namespace, out: Output) -> int:
     job = None
     try:
         wait_s = landing.check(args.wait, args.no_wait)
-        job = landing.job(session.repo, session.config, args.from_branch, args.prp)
+        job = landing.job(session.repo, session.config, args.from_branch, _prp(session, args.prp))
         with Live(job.lane, out) as live:
             ears = landing.Ears(
                 live.stage,
@@ -104,6 +107,16 @@ def land(args: argparse.Namespace, out: Output) -> int:
     finally:
         session.close()
     return _say(done, out)
+
+
+def _prp(session: ops.Session, any_id: str | None) -> str | None:
+    if any_id is None:
+        return None
+    state = ops.read_state(session)
+    found = state.resolve(any_id)
+    if found is None:
+        raise unknown(any_id, state)
+    return found.id
 
 
 def _say(done: Outcome, out: Output) -> int:

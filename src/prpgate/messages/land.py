@@ -147,13 +147,21 @@ def overtaken(lane: str) -> UserError:
     )
 
 
+def no_common_history(base: str) -> CouldNotTell:
+    return CouldNotTell(
+        f"what you want to land has no commit in common with the tip {base[:10]} here (a shallow clone?). The lane is "
+        "given back; nothing was pushed.",
+        code="no-common-history",
+        next_action="git fetch --unshallow",
+    )
+
+
 def conflict(lane: str, found: Conflict, command: str) -> UserError:
     files = "\n".join(f"  {f}" for f in found.files)
-    theirs = "\n".join(f"  {c}" for c in found.theirs)
+    theirs = "".join(f"\n  {c}" for c in found.theirs)
     return UserError(
         f"your commits do not go on top of {lane}: {len(found.files)} file(s) conflict. The lane is given back; "
-        f"nothing was pushed, your branch is untouched.\n{files}"
-        + (f"\nThey landed there:\n{theirs}" if theirs else ""),
+        f"nothing was pushed, your branch is untouched.\n{files}" + (f"\nWhat landed there:{theirs}" if theirs else ""),
         code="conflict",
         hint="Resolve them in your own branch, then land again:",
         next_action=f"{command} && prp land",
@@ -174,7 +182,7 @@ def not_green(lane: str, report: SmokeReport) -> UserError:
 
 def not_proven(lane: str) -> UserError:
     return UserError(
-        f"push to {lane} refused: its gate is local, and no green verdict stands for what you push. Nothing was pushed.",
+        f"push to {lane} refused: its gate is local, and what you push is not proven green. Nothing was pushed.",
         code="not-proven",
         hint="prp land runs the gate on exactly that commit, in your turn.",
         next_action="prp land",

@@ -23,7 +23,15 @@ def alike() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if signal.getsignal(signal.SIGTERM) is signal.default_int_handler:
+            signal.signal(signal.SIGTERM, before)
+
+
+def no_more() -> None:
+    """From now on neither does anything: what was to be done is done, and this process only says so and ends."""
+    if threading.current_thread() is threading.main_thread():
+        for number in _BOTH:
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

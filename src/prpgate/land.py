@@ -17,7 +17,7 @@ from . import candidate, identity, lane, policy, pushing, waiting, watcher
 from .errors import CouldNotTell, LaneClosed, StoreDown, UserError
 from .gitrepo import GitError, Repo, lane_of
 from .grip import Grip
-from .interrupts import alike, held_back
+from .interrupts import held_back
 from .lane_state import CLAIMED, HELD, INTENT
 from .lock import Closed, Granted, Lost, MergeLock, Queued
 from .messages import land as say
@@ -78,6 +78,7 @@ class Ears(NamedTuple):
     stage: Callable[[Stage], None]
     line: Callable[[str, str], None]  # of a gate's step
     step: Callable[[StepStart | StepResult], None]
+    over: Callable[[], None]  # it was pushed, and what the remote says is on record: an interrupt changes nothing now
 
 
 # --- what is to land -------------------------------------------------------------------------------------------------
@@ -115,11 +116,11 @@ def alone(repo: Repo) -> Iterator[None]:
 def land(
     repo: Repo, config: Config, store: Store, me: Agent, what: Job, ears: Ears, *, wait_s: float, url: str | None = None
 ) -> Outcome:
-    """Land, waiting in line at most `wait_s` seconds. SIGTERM is as Ctrl-C: a KeyboardInterrupt, with nothing left.
+    """Land, waiting in line at most `wait_s` seconds. A KeyboardInterrupt leaves nothing behind.
 
     Raises UserError when it is refused (conflict, red, findings, closed), StoreDown, CouldNotTell.
     """
-    with alone(repo), alike():
+    with alone(repo):
         candidate.sweep(repo)
         tip = repo.known_tip(config.remote, what.lane)
         if tip and repo.is_ancestor(what.head, tip):
@@ -320,6 +321,8 @@ class _Landing:
             if saw == "base" and pushed.said in (pushing.REFUSED, pushing.NOT_SENT):
                 saw = "other"  # it cannot arrive any more
             self.lock.report(grip.lease, saw, look, gate=self.config.gate)
+            if saw in ("in", "base"):
+                self.ears.over()
             if saw == "in":
                 self.landed = self._landed(intent, look)
                 watcher.publish(self.repo, self.config, self.store, self.what.lane, look.tip)

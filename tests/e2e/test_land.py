@@ -376,6 +376,34 @@ def test_ctrl_c_during_the_push_says_what_the_remote_says(project: Project) -> N
     assert ben.prp("land").code == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_at_any_moment_nothing_is_left_and_the_exit_code_is_true(project: Project, number: int) -> None:
+    """From before the line to after the push, in steps; each time on top of somebody else's new commit."""
+    ben = project.join("ben")
+    pausing(project, 0.1)
+    codes = []
+    for n in range(10):
+        ben.commit_files(f"ben {n}", {"b.txt": str(n)})
+        ben.prp("land")
+        subject = f"ana {n}"
+        project.ana.commit_files(subject, {"a.txt": str(n)})
+        process = begin(project.ana)
+        time.sleep(0.2 + n * 0.05)
+        process.send_signal(number)
+        done = end(process)
+        codes.append(done.code)
+        landed = subject in project.subjects()
+        assert done.code in ((0,) if landed else (130, 5, -number)), (n, landed, done)
+        assert "Traceback" not in done.err or done.code == -number, done
+        nothing_left(project.ana)
+        project.ana.git("pull", "-q", "--rebase")
+        ben.git("pull", "-q", "--rebase")
+        if not landed:
+            project.ana.git("reset", "-q", "--hard", "origin/main")
+    print(codes)
+    assert len(set(codes)) >= 2, codes
+
+
 # --- what refuses ----------------------------------------------------------------------------------------------------
 
 

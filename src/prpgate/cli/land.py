@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .. import land as landing
 from .. import ops
 from ..errors import COULD_NOT_TELL, INTERRUPTED, OK, QUEUED, UserError
-from ..interrupts import held_back
+from ..interrupts import alike, held_back, no_more
 from ..messages import land as say
 from ..messages.prps import unknown
 from ..output import error_text
@@ -81,11 +81,12 @@ def land(args: argparse.Namespace, out: Output) -> int:
     try:
         wait_s = landing.check(args.wait, args.no_wait)
         job = landing.job(session.repo, session.config, args.from_branch, _prp(session, args.prp))
-        with Live(job.lane, out) as live:
+        with alike(), Live(job.lane, out) as live:
             ears = landing.Ears(
                 live.stage,
                 live.line,
                 lambda event: live.stage(landing.Stage(landing.GATE, detail=event.name)),
+                no_more,
             )
             done = landing.land(
                 *(session.repo, session.config, session.store(), session.agent, job, ears),

@@ -70,6 +70,7 @@ class Outcome(NamedTuple):
     queued: Queued | None = None
     catch_up: str | None = None  # the command after which the local branch is what landed
     beside: bool = False  # it is in the branch, but not on its first-parent line
+    text: str = ""  # what git said of a push that is not seen
 
 
 class Ears(NamedTuple):
@@ -303,13 +304,13 @@ class _Landing:
         if not grip.covers(2 * needs_s) and isinstance(again := self.lock.renew(grip.lease), Granted):
             grip.lease = again.lease
         if not grip.covers(needs_s):
-            raise lane_say.lost(self.what.lane, self.lock.state())
+            raise say.lost(self.what.lane, self.lock.state())
         answer = self.lock.intent(grip.lease, intent, info, self.fixer)
         if isinstance(answer, Closed):
             self.lock.release(grip.lease)
             raise lane_say.closed(answer.state)
         if isinstance(answer, Lost):
-            raise lane_say.lost(self.what.lane, answer.state)
+            raise say.lost(self.what.lane, answer.state)
         self.ears.stage(Stage(PUSHING))
         return pushing.push(self.repo, self.config.remote, grip.lease, intent, lost=grip.lost)
 
@@ -335,7 +336,7 @@ class _Landing:
             raise say.remote_refused(self.what.lane, pushed.text)
         if saw == "other":
             raise _Overtaken
-        return Outcome(UNSEEN, self.what, intent.head, intent.base)
+        return Outcome(UNSEEN, self.what, intent.head, intent.base, text=pushed.text)
 
     def _look(self, intent: Intent, times: int) -> tuple[str, Look]:
         for left in range(times - 1, -1, -1):

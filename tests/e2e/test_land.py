@@ -423,6 +423,38 @@ def test_a_red_gate_does_not_push(tmp_path: Path, home: Path) -> None:
     assert answer(project.ana.prp("land", "--json"))["landed"] is True
 
 
+def test_a_lock_that_does_not_cover_the_push_any_more_pushes_nothing(tmp_path: Path, home: Path) -> None:
+    project = local(tmp_path, "test ! -f slow.txt || sleep 4", **{"[lane]\n": "[lane]\nlease = 3\ncap = 3\n"})
+    go_local(project)
+    before = project.tip()
+    project.ana.commit_files("slow", {"slow.txt": "slow"})
+    done = project.ana.prp("land", "--json", ok=False)
+    said = answer(done)
+    assert (done.code, said["error"]["code"], said["next_action"]) == (1, "lost", "prp land")
+    assert project.tip() == before
+    nothing_left(project.ana)
+    assert answer(project.ana.prp("land", "--json"))["landed"] is True, "the gate was green, and that stands"
+
+
+def test_a_lane_that_is_not_there_yet(tmp_path: Path, home: Path) -> None:
+    project = Project(tmp_path, settings={'branches = ["main"]': 'branches = ["main", "release/*"]'})
+    project.ana.git("switch", "-q", "-c", "release/1")
+    head = project.ana.commit_files("a release", {"r.txt": "r"})
+    said = answer(project.ana.prp("land", "--json"))
+    assert (said["lane"], said["landed"], said["sha"]) == ("release/1", True, head)
+    assert project.tip("release/1") == head
+
+
+def test_a_remote_that_cannot_be_reached(project: Project) -> None:
+    project.ana.commit_files("work", {"w.txt": "w"})
+    project.remote.rename(project.folder / "away")
+    done = project.ana.prp("land", "--json", ok=False)
+    (project.folder / "away").rename(project.remote)
+    assert (done.code, answer(done)["error"]["code"]) == (5, "fetch")
+    nothing_left(project.ana)
+    assert project.ana.prp("land").code == 0
+
+
 def test_the_gate_sees_the_commit_and_not_the_working_tree(tmp_path: Path, home: Path) -> None:
     project = local(tmp_path, "test -f needed.txt")
     project.ana.commit_files("needed", {"needed.txt": "x"})

@@ -6,7 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..errors import CouldNotTell, UsageError, UserError
-from .lane import PHASES, clock, free_in_s, nth, place, span
+from .lane import PHASES, clock, free_in_s, holder_words, nth, place, span
 from .smoke import HOW_TO_DECLARE
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ def outcome(o: Outcome) -> str:
         at = o.queued.position if o.queued else 1
         text = f"{lane}: still {place(at)}. Your place is kept for 10 minutes; nothing was pushed."
     else:
-        text = f"{lane}: {sha} was pushed and is not seen there yet; it may still arrive."
+        text = f"{lane}: the push of {sha} did not end well. It is not seen there; it may still arrive."
+        text += f"\n{_quoted(o.text)}" if o.text else ""
     if o.beside:
         text += f"\nIt is in {lane}, but somebody merged it in sideways: its first-parent line is another."
     if o.catch_up:
@@ -187,6 +188,16 @@ def not_proven(lane: str) -> UserError:
         hint="prp land runs the gate on exactly that commit, in your turn.",
         next_action="prp land",
         otherwise=("or prove it first", "prp smoke && git push"),
+    )
+
+
+def lost(lane: str, state: LaneState) -> UserError:
+    return UserError(
+        f"the lock of {lane} was lost before the push: it is {state.state} now, with {holder_words(state)}. "
+        "Nothing was pushed.",
+        code="lost",
+        hint="A hold ends when its time is over (lane.cap in prp.toml), or when somebody breaks it.",
+        next_action="prp land",
     )
 
 

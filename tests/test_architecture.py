@@ -19,11 +19,12 @@ SRC = ROOT / "src" / "prpgate"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors", "model", "data"),
     ("output", "messages"),
-    ("config", "gitrepo", "policy", "identity", "hook_filter", "claimfile", "faults", "refusal"),
+    ("config", "gitrepo", "policy", "identity", "interrupts", "hook_filter", "claimfile", "faults", "refusal"),
     ("seal", "yaml_scalar", "ledger_scan", "ledger_text", "ledger", "ledger_edit", "store", "process_tree"),
     ("remarks", "dependencies", "commit_message", "rules", "staged", "project", "steps"),
-    ("lane_state", "outcomes", "waiting", "lock", "events"),
+    ("lane_state", "outcomes", "waiting", "lock", "events", "pushing", "candidate", "grip"),
     ("smoke", "record", "live", "lines", "evidence", "sync", "milestones", "prps", "break_glass", "lane", "watcher"),
+    ("land",),
     ("ops", "install", "diagnosis"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),
 )

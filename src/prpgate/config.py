@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from .errors import UsageError
 
 FILE = "prp.toml"
-GATES = ("none", "ci")
+GATES = ("none", "local", "ci")
 SCOPES = ("machine", "team")
 DEFAULT_ID_PATTERN = "(P[0-9]|PRP)-[0-9]+"
 NAME = re.compile(r"[^\s\x00-\x20\x7f~^:\\-][^\x00-\x20\x7f~^:\\]*")  # no option, no control character, no space

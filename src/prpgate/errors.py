@@ -1,11 +1,12 @@
 """What can go wrong, as types. Exceptions are for faults and refusals that end a command; outcomes are values.
 
-Exit codes: 0 ok, 1 refused, 2 usage, 3 a bug (with a log file), 4 store down, 5 could not tell, 130 interrupted.
+Exit codes: 0 ok, 1 refused, 2 usage, 3 a bug (with a log file), 4 store down, 5 could not tell, 75 still in line
+(sysexits.h calls it EX_TEMPFAIL: try again later), 130 interrupted.
 """
 
 from __future__ import annotations
 
-OK, REFUSED, USAGE, BUG, STORE_DOWN, COULD_NOT_TELL, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+OK, REFUSED, USAGE, BUG, STORE_DOWN, COULD_NOT_TELL, QUEUED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 75, 130
 
 
 class UserError(Exception):
@@ -53,6 +54,10 @@ class CouldNotTell(UserError):
     """A check could be neither passed nor failed (missing objects, an unreachable remote)."""
 
     exit_code = COULD_NOT_TELL
+
+
+class LaneClosed(UserError):
+    """The lane takes only fixes. The place in its line is kept."""
 
 
 class LockLost(UserError):

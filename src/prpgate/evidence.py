@@ -50,8 +50,8 @@ class Recorded(NamedTuple):
 
 
 def classes(config: Config) -> tuple[str, ...]:
-    """Verdict classes that count. With gate none there is no CI to ask, so a local one does."""
-    return ("ci", "local") if config.gate == "none" else ("ci",)
+    """Verdict classes that count. Without gate ci there is no CI to ask, so a local one does."""
+    return ("ci",) if config.gate == "ci" else ("ci", "local")
 
 
 def find(store: Store, repo: Repo, config: Config, tip: str, ids: Collection[str], claim: Claim) -> list[Evidence]:
@@ -141,8 +141,8 @@ def note_verdict(store: Store, verdict: Verdict, *, agent: str, sha: str, run_ur
     """Record what a smoke gate said of a tree, and complete the landed PRPs that it proves. Raises StoreDown.
 
     Class "ci": green and red are written once, unknown may be replaced by them. Class "local": the newest attempt
-    stands, because an environment may be mended. Every attempt is an event. With a gate other than none only class
-    "ci" proves anything.
+    stands, because an environment may be mended. Every attempt is an event. With gate ci only class "ci" proves
+    anything.
     """
     from .live import script_keys
 

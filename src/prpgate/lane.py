@@ -9,10 +9,11 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import break_glass, identity, policy
+from . import break_glass, identity, policy, pushing
 from .config import FILE
 from .errors import CouldNotTell, StoreDown, UserError
 from .gitrepo import Repo, lane_of
+from .messages import land as land_say
 from .messages import lane as say
 from .model import ERROR, ZERO, Finding, Intent, RefUpdate
 from .refusal import findings_text
@@ -177,6 +178,8 @@ def before_push(
         if quiet_s > 0:
             raise say.just_adopted(name, quiet_s)
         lock = MergeLock(store, name, config.times)
+        if _of_a_landing(lock, intent):
+            return None  # `prp land` holds the lock, renews it, and asks the remote
         if unseen:
             me = identity.agent(repo)
             place = lock.place(contender(repo, me, name, process, "push", None, intent.head))
@@ -190,15 +193,41 @@ def _take(repo: Repo, config: Config, lock: MergeLock, name: str, intent: Intent
     remarks = prps.foreign_lines(repo, lock.store, config, intent.base, intent.head)
     if foreign := [f for f in remarks if f.severity == "error"]:
         raise say.findings(name, len(foreign), findings_text(foreign, say.NOT_PUSHED))
+    if config.gate == "local" and not is_green(repo, config, lock, intent.head):
+        raise land_say.not_proven(name)
     ids, code = prps.prps_of_range(repo, config, intent.base, intent.head)
     me = identity.agent(repo)
     who = contender(repo, me, name, process, "push", ids[0] if ids else None, intent.head)
-    info = {"agent": me.name, "tree": repo.tree(intent.head), "prps": ids, "code": code, "steps": _steps(config)}
+    info = {"agent": me.name, "tree": repo.tree(intent.head), "prps": ids, "code": code, "steps": steps(config)}
     try:
         return _stand_in_line(repo, config, lock, intent, who, info, remarks)
     except KeyboardInterrupt:
         lock.leave(who.ticket, keep=True)
         raise
+
+
+def _of_a_landing(lock: MergeLock, intent: Intent) -> bool:
+    """Is this push a step of `prp land`? The store says so, not the environment: the hold is there and means this."""
+    from .lock import Granted
+
+    fence, hold = os.environ.get(pushing.FENCE, ""), os.environ.get(pushing.HOLD, "")
+    if not fence.isdigit():
+        return False
+    answer = lock.resume(int(fence), hold)
+    holder = answer.state.holder
+    if isinstance(answer, Granted) and holder and holder.id == hold and answer.state.intent == intent:
+        return True
+    raise say.lost(lock.lane, answer.state)
+
+
+def is_green(repo: Repo, config: Config, lock: MergeLock, head: str) -> bool:
+    """Does a green verdict stand for a commit's tree, under the steps that it declares itself?"""
+    from .smoke import GREEN, steps_hash
+
+    settings = policy.at(repo, head) or config
+    tree, digest = repo.tree(head), steps_hash(settings.smoke, settings.smoke_budget_s)
+    found = (lock.standing(tree, digest, klass) for klass in ("local", "ci") if tree)
+    return any(v is not None and v.result == GREEN for v in found)
 
 
 def _stand_in_line(
@@ -234,7 +263,7 @@ def _stand_in_line(
         if isinstance(answer, Window) and time.monotonic() < until:
             time.sleep(min(answer.ms_left / 1000 + 0.02, 0.5))
             continue
-        if isinstance(answer, Closed) and not fixer and _fixes(repo, who.agent, info["prps"], intent, answer.state):
+        if isinstance(answer, Closed) and not fixer and fixes(repo, who.agent, info["prps"], intent, answer.state):
             fixer = True
             continue
         if answer.state.needs_look and not looked:
@@ -260,7 +289,7 @@ def _is_tip(repo: Repo, config: Config, lock: MergeLock, intent: Intent) -> bool
     return True
 
 
-def _steps(config: Config) -> str | None:
+def steps(config: Config) -> str | None:
     """The hash under which CI will give its verdict; nobody gives one with gate none."""
     if config.gate != "ci":
         return None
@@ -281,7 +310,7 @@ def _stale(repo: Repo, intent: Intent, seen: str) -> bool:
     return not repo.has(seen) or bool(repo.is_ancestor(intent.base, seen))
 
 
-def _fixes(repo: Repo, agent: str, ids: list[str], intent: Intent, state: LaneState) -> bool:
+def fixes(repo: Repo, agent: str, ids: list[str], intent: Intent, state: LaneState) -> bool:
     """May this land on a closed lane: a revert of the culprit, or the culprit's own agent on the culprit's PRP."""
     closed = state.closed
     if closed is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import identity, policy
 from .errors import StoreDown, UsageError, UserError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 RENEW_EVERY_S = 60
+LOG_MOST = 10_000  # events that a lane's log keeps
 
 
 class Session:
@@ -227,6 +228,45 @@ def sync_json(report: SyncReport) -> dict[str, Any]:
 
 def finding_json(f: Finding) -> dict[str, Any]:
     return f._asdict()
+
+
+class LandingSeen(NamedTuple):
+    """One commit of a lane's history as the log has it: what was claimed before the push, and what was found."""
+
+    time_ms: int  # of the newest event about it
+    lane: str
+    sha: str
+    agent: str
+    claimed: str  # "pushing" once the intent was written, "" for a push that nobody announced
+    found: str  # landed, late, unseen (may still arrive), not-landed, foreign-push; "" while nobody has looked
+
+
+LOOKED = ("landed", "late", "unseen", "not-landed", "foreign-push")
+
+
+def landings(lock: MergeLock, count: int) -> list[LandingSeen]:
+    """The newest `count` of them, newest first."""
+    found: dict[str, LandingSeen] = {}
+    for e in reversed(lock.log(LOG_MOST)):
+        if (e.event != "intent" and e.event not in LOOKED) or not e.sha:
+            continue
+        before = found.pop(e.sha, None) or LandingSeen(0, e.lane, e.sha, "", "", "")
+        claimed = "pushing" if e.event == "intent" else before.claimed
+        looked = e.event if e.event in LOOKED else "" if before.found != "landed" else before.found
+        time_ms = int(e.id.partition("-")[0])
+        found[e.sha] = LandingSeen(time_ms, e.lane, e.sha, e.agent or before.agent, claimed, looked)
+    return list(reversed(found.values()))[:count]
+
+
+def landing_json(one: LandingSeen) -> dict[str, Any]:
+    return {
+        "time": iso(one.time_ms),
+        "lane": one.lane,
+        "sha": one.sha,
+        "agent": one.agent or None,
+        "claimed": bool(one.claimed),
+        "found": one.found or None,
+    }
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------

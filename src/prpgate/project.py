@@ -160,7 +160,7 @@ def toml(p: Proposal) -> str:
     return f"""\
 # prpgate: who works on what, and who lands when. Commit this file.
 project = {_quoted(p.project)}
-gate = "none"             # none: pushes land one by one; ci: CI smokes each landing and gives the lock back
+gate = "none"             # none: pushes land one by one; local: what lands was smoked first; ci: CI smokes each landing
 id_pattern = {_quoted(p.id_pattern)}
 
 [store]

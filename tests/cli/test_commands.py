@@ -132,7 +132,7 @@ def test_prp_toml_that_is_broken_names_the_place(repo: Path) -> None:
     (repo / "prp.toml").write_text('project = "a/b"\ngate = "perhaps"\n')
     done = prp(repo, "list", ok=False)
     assert done.code == 2
-    assert "prp.toml: gate = 'perhaps' is not one of none, ci" in done.err
+    assert "prp.toml: gate = 'perhaps' is not one of none, local, ci" in done.err
     (repo / "prp.toml").write_text("project = \n")
     done = prp(repo, "list", ok=False)
     assert done.code == 2

@@ -42,8 +42,9 @@ except KeyboardInterrupt:
 print(type(got).__name__, time.time(), got.state.fence, flush=True)
 if isinstance(got, Granted):
     time.sleep(float(hold_s))
+    giving_back = time.time()  # before the call: the next one may have it before this process runs on
     lock.release(got.lease)
-    print("released", time.time(), flush=True)
+    print("released", giving_back, flush=True)
 """
 
 
@@ -124,7 +125,7 @@ def test_waiters_are_served_in_turn_and_leave_no_trace(line: Line) -> None:
         word, at, fence = child.line()
         assert word == "Granted"
         fences.append(int(fence))
-        assert float(at) >= last - 0.001  # not before the one before gave it back
+        assert float(at) >= last  # not before the one before gave it back
         released, when = child.line()
         assert released == "released"
         last = float(when)

@@ -1,4 +1,4 @@
-"""lock status|log|break, redis-merge-status, why."""
+"""lock status|log|break, lane close|open|log, redis-merge-status, why."""
 
 from __future__ import annotations
 
@@ -76,6 +76,62 @@ def break_(args: argparse.Namespace, out: Output) -> int:
         out.say("Its push may still arrive; if it does, the log will say so, under its owner's name.")
     out.say(f"  prp lock log {quote(name)}")
     out.answer(lane=ops.lane_json(answer.state))
+    return OK
+
+
+def close(args: argparse.Namespace, out: Output) -> int:
+    session = ops.Session(url=args.redis_url)
+    name, reason = args.lane or session.config.ledger_lane, _reason(args)
+    state = session.lock(name).close(session.agent.name, reason).state
+    out.say(f"{name} is closed. It takes only fixes until you, or somebody else, opens it:")
+    out.say(f'  prp lane open {quote(name)} --reason "why"')
+    out.answer(lane=ops.lane_json(state))
+    return OK
+
+
+def open_(args: argparse.Namespace, out: Output) -> int:
+    from .. import identity
+    from ..lock import Lost
+
+    session = ops.Session(url=args.redis_url)
+    name, reason = args.lane or session.config.ledger_lane, _reason(args)
+    lock = session.lock(name)
+    closed = lock.state().closed
+    theirs = closed and closed.kind == "person" and closed.by != session.agent.name
+    if closed and theirs and not identity.is_person(session.agent):
+        raise words.closed_by_a_person(name, closed)
+    answer = lock.open(session.agent.name, reason)
+    if isinstance(answer, Lost):
+        out.say(f"{name} is open already.")
+    else:
+        out.say(f"{name} is open.")
+    out.answer(lane=ops.lane_json(answer.state))
+    return OK
+
+
+def _reason(args: argparse.Namespace) -> str:
+    if not args.reason.strip():
+        raise UserError("a reason is needed: everybody who is refused will read it.", code="usage")
+    return str(args.reason)
+
+
+def landings(args: argparse.Namespace, out: Output) -> int:
+    """Newest last, one line a commit that was pushed or was found in the branch."""
+    session = ops.Session(url=args.redis_url)
+    found = []
+    for name in session.lanes(args.lane):
+        found += ops.landings(session.lock(name), args.count)
+    found.sort(key=lambda one: one.time_ms)
+    found = found[-args.count :]
+    out.answer(landings=[ops.landing_json(one) for one in found])
+    if not out.json:
+        rows = [
+            (words.moment(f"{one.time_ms}-0"), one.lane, one.agent or "", one.sha[:10], one.claimed, one.found)
+            for one in found
+        ]
+        out.table(rows, head=("TIME", "LANE", "AGENT", "SHA", "CLAIMED", "FOUND"))
+    if not found:
+        out.note("Nothing has landed yet.")
     return OK
 
 

@@ -40,6 +40,7 @@ def flag(name: str, help: str) -> Arg:
 
 ID = arg("id", metavar="ID", help="a PRP: its id, stable id or legacy id")
 LANE = arg("lane", nargs="?", metavar="LANE", help="branch name of the lane (default: the lane that is the record)")
+REASON = arg("--reason", required=True, metavar="WHY", help="why; everybody who is refused reads it")
 YES = flag("--yes", "take what is proposed and ask nothing")
 
 GROUPS: dict[str, dict[str, Verb]] = {
@@ -115,6 +116,26 @@ GROUPS: dict[str, dict[str, Verb]] = {
         ),
     },
     "Landing": {
+        "land": Verb(
+            "land:land",
+            "land your commits: waits in line, rebases, proves, pushes, and asks the remote",
+            (
+                arg(
+                    "--from",
+                    dest="from_branch",
+                    metavar="BRANCH",
+                    help="the branch to land (default: the current one)",
+                ),
+                arg("--for", dest="prp", metavar="ID", help="the PRP that it is for (default: what its commits name)"),
+                arg(
+                    "--wait",
+                    type=float,
+                    metavar="SECONDS",
+                    help="wait no longer (default: until your turn)",
+                ),
+                flag("--no-wait", "land now or not at all; your place in the line is kept"),
+            ),
+        ),
         "smoke": Verb(
             "smoke:smoke",
             "run the smoke gate on what is checked out and record the verdict",
@@ -133,6 +154,13 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 arg("--fence", type=int, required=True, metavar="N", help="the hold's fence, from prp lock status"),
                 arg("--reason", required=True, metavar="WHY"),
             ),
+        ),
+        "lane close": Verb("lane:close", "take only fixes on a lane from now on", (LANE, REASON)),
+        "lane open": Verb("lane:open_", "take everything again", (LANE, REASON)),
+        "lane log": Verb(
+            "lane:landings",
+            "every landing: what was claimed, and what the remote was found to have",
+            (LANE, arg("-n", "--count", type=int, default=30, metavar="N", help="how many landings (default 30)")),
         ),
         "redis-merge-status": Verb("lane:status", "the same as lock status", (LANE,)),
         "why": Verb("lane:why", "the last refusal again, in full"),
@@ -178,7 +206,8 @@ def usage() -> str:
     lines += [
         "Every command: --help; most: --json (one object on stdout) and --redis-url URL.",
         "New here? prp demo shows it at work; prp init sets it up in your repository.",
-        "Exit codes: 0 ok, 1 refused, 2 usage, 3 a fault (log file), 4 store down, 5 could not tell, 130 stopped.",
+        "Exit codes: 0 ok, 1 refused, 2 usage, 3 a fault (log file), 4 store down, 5 could not tell, 75 still in line,",
+        "130 stopped.",
     ]
     return "\n".join(lines)
 

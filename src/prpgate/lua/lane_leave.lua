@@ -1,7 +1,7 @@
 -- include: lane
 -- A waiter goes: its ticket ends, or its place is kept without a process. What it was just offered or granted, and
 -- perhaps never heard of, is given back.
--- ARGV: id (ticket id; for `prp land` also the hold's), keep_ms (0: the place is not kept)
+-- ARGV: id (ticket id; also of a hold that has the same id), keep_ms (0: the place is not kept)
 -- Answers done. Idempotent.
 reap()
 local t = find(A.id)

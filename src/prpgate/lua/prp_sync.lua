@@ -49,7 +49,7 @@ for id, one in pairs(plan.waits) do
   put(unproven, id, { seal = one.seal, since = first + one.from, code = code })
 end
 local green = {}
-local classes = plan.gate == 'none' and { 'ci', 'local' } or { 'ci' }
+local classes = plan.gate == 'ci' and { 'ci' } or { 'ci', 'local' }
 for n, one in ipairs(plan.landings) do
   for _, class in ipairs(classes) do
     local verdict = get(verdicts, one.tree .. ':' .. plan.steps .. ':' .. class)

@@ -26,5 +26,5 @@ def not_green(prp_id: str, found: Evidence, config: Config) -> UserError:
         first,
         code="not-green",
         hint=f"It counts when that tree is green{'' if ours else ' in CI'}, or the tree of a later tip that has it.",
-        next_action=f"git pull --rebase && prp smoke && prp complete {prp_id}" if ours else "prp lock status",
+        next_action=f"git pull --rebase --autostash && prp smoke && prp complete {prp_id}" if ours else "prp lock status",
     )

@@ -6,10 +6,11 @@ import time
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from ..errors import CouldNotTell, StoreDown, UserError
+from ..errors import CouldNotTell, LaneClosed, StoreDown, UserError
 from ..output import inert
 
 if TYPE_CHECKING:
+    from ..lane_state import Closing
     from ..lock import LaneState, Refused
 
 
@@ -48,6 +49,7 @@ def nth(position: int) -> str:
 
 # A ledger line that waits to be committed is the normal state here; a pull must not trip over it.
 AGAIN = "git pull --rebase --autostash && git push"
+WAIT_IN_LINE = ("or wait in line", "prp land")
 EMERGENCY = ("emergency, recorded", 'PRP_BREAK_GLASS="why" git push')
 
 PHASES = {
@@ -100,13 +102,14 @@ def held(state: LaneState, position: int, reserved_ms: float) -> UserError:
         code="held",
         next_action=AGAIN,
         when=f"after {clock(wait)}",
+        otherwise=WAIT_IN_LINE,
     )
 
 
-def closed(state: LaneState) -> UserError:
+def closed(state: LaneState) -> LaneClosed:
     c = state.closed
     assert c is not None
-    return UserError(
+    return LaneClosed(
         f"{state.name} is closed by {inert(c.by)} since {span(c.since_ms / 1000)}: {inert(c.reason)} Nothing is lost.",
         code="closed",
         hint="A revert of what broke it may land, or a fix by its own agent. It opens when the branch is green.",
@@ -114,9 +117,19 @@ def closed(state: LaneState) -> UserError:
     )
 
 
-def lost(lane: str) -> UserError:
+def closed_by_a_person(lane: str, closing: Closing) -> UserError:
     return UserError(
-        f"the lock of {lane} ran out before the push could begin (was this process stopped?). Nothing was pushed.",
+        f"{lane} was closed by {inert(closing.by)}: {inert(closing.reason)} What a person closed, a person opens.",
+        code="closed-by-person",
+        hint="You are a program here (PRP_AGENT, or the name of this worktree).",
+        next_action="prp lock status",
+    )
+
+
+def lost(lane: str, state: LaneState | None = None) -> UserError:
+    now = f"; now it is held by {holder_words(state)}" if state and state.holder else " (was this process stopped?)"
+    return UserError(
+        f"the lock of {lane} was lost before the push could begin{now}. Nothing was pushed.",
         code="lost",
         next_action=AGAIN,
     )

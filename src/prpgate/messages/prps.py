@@ -241,7 +241,7 @@ def stale(p: PrpState, entry: Prp | None, branch: str | None) -> UserError:
         place,
         code="stale-line",
         hint=f"That line was written by {inert(last.agent)} on {on} and has not landed yet.",
-        next_action=f"git merge {shlex.quote(last.branch)}" if elsewhere else "git pull --rebase",
+        next_action=f"git merge {shlex.quote(last.branch)}" if elsewhere else "git pull --rebase --autostash",
     )
 
 
@@ -250,7 +250,7 @@ def no_ledger_here(path: str, branch: str | None) -> UserError:
         f"there is no ledger at {inert(path)} in this working tree ({inert(branch or 'detached HEAD')}).",
         code="stale-line",
         hint="A branch from before the ledger cannot carry milestones.",
-        next_action="git pull --rebase",
+        next_action="git pull --rebase --autostash",
     )
 
 

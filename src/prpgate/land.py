@@ -1,0 +1,380 @@
+"""`prp land`: stand in line, bring the commits up to the lane's tip, judge them, push, and ask the remote.
+
+Nothing here prints and nothing touches the user's working tree, index or branch. On every way out the lane is given
+back, the ticket is gone (or kept, when asked to), and no temporary working tree is left. What became of a push is what
+the remote says, never what git push said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import candidate, identity, lane, policy, pushing, waiting, watcher
+from .errors import CouldNotTell, LaneClosed, StoreDown, UserError
+from .gitrepo import GitError, Repo, lane_of
+from .grip import Grip
+from .interrupts import held_back
+from .lane_state import CLAIMED, HELD, INTENT
+from .lock import Closed, Granted, Lost, MergeLock, Queued
+from .messages import land as say
+from .messages import lane as lane_say
+from .model import ZERO, Intent, Verdict
+from .refusal import findings_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .config import Config
+    from .lane_state import LaneState
+    from .lock import Look, Who
+    from .model import Agent
+    from .smoke import SmokeReport
+    from .steps import StepResult, StepStart
+    from .store.client import Store
+
+LANDED, IN_CI, NOTHING, QUEUED, UNSEEN = "landed", "ci", "up-to-date", "queued", "unseen"
+WAITING, FETCHING, REBASING, GATE, PUSHING, LOOKING = "waiting", "fetching", "rebasing", "gate", "pushing", "looking"
+TRIES = 5  # landings of one call: only a push past the lock takes the tip away from its holder
+LOOKS, LOOK_AGAIN_S = 3, 1.0
+
+
+class Job(NamedTuple):
+    """What is to land where."""
+
+    lane: str
+    branch: str | None  # None: a detached HEAD
+    head: str
+    checked_out: bool
+    prp: str | None
+
+
+class Stage(NamedTuple):
+    """What is going on right now. For the line: the store's answer. For the gate: a step's name."""
+
+    name: str
+    queued: Queued | None = None
+    detail: str = ""
+
+
+class Outcome(NamedTuple):
+    """How it ended, when it did not end with a refusal."""
+
+    state: str  # LANDED, IN_CI (landed, and CI has the lane), NOTHING (it is there already), QUEUED, UNSEEN
+    job: Job
+    sha: str | None = None  # what was pushed
+    base: str | None = None
+    commits: int = 0
+    queued: Queued | None = None
+    catch_up: str | None = None  # the command after which the local branch is what landed
+    beside: bool = False  # it is in the branch, but not on its first-parent line
+    text: str = ""  # what git said of a push that is not seen
+
+
+class Ears(NamedTuple):
+    """Who is told meanwhile."""
+
+    stage: Callable[[Stage], None]
+    line: Callable[[str, str], None]  # of a gate's step
+    step: Callable[[StepStart | StepResult], None]
+    over: Callable[[], None]  # it was pushed, and what the remote says is on record: an interrupt changes nothing now
+
+
+# --- what is to land -------------------------------------------------------------------------------------------------
+
+
+def job(repo: Repo, config: Config, branch: str | None = None, prp: str | None = None) -> Job:
+    """A branch (default: what is checked out) and the lane that it lands on: itself, its upstream, or the record."""
+    here = repo.branch
+    name = branch or here
+    head = repo.sha(f"refs/heads/{name}^{{commit}}" if name else "HEAD^{commit}")
+    if head is None:
+        raise say.no_branch(name)
+    target = config.ledger_lane
+    if name:
+        up = repo.text("for-each-ref", "--format=%(upstream:remotename) %(upstream:remoteref)", f"refs/heads/{name}")
+        remote, _, ref = up.partition(" ")
+        target = lane_of(config, config.remote, f"refs/heads/{name}") or lane_of(config, remote, ref) or target
+    return Job(target, name, head, name == here, prp)
+
+
+@contextlib.contextmanager
+def alone(repo: Repo) -> Iterator[None]:
+    """One `prp land` at a time in a worktree: two would share a ticket. Ends with the process, however it ends."""
+    fd = os.open(repo.git_dir, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise say.already_running() from None
+        yield
+    finally:
+        os.close(fd)
+
+
+def land(
+    repo: Repo, config: Config, store: Store, me: Agent, what: Job, ears: Ears, *, wait_s: float, url: str | None = None
+) -> Outcome:
+    """Land, waiting in line at most `wait_s` seconds. A KeyboardInterrupt leaves nothing behind.
+
+    Raises UserError when it is refused (conflict, red, findings, closed), StoreDown, CouldNotTell.
+    """
+    with alone(repo):
+        candidate.sweep(repo)
+        tip = repo.known_tip(config.remote, what.lane)
+        if tip and repo.is_ancestor(what.head, tip):
+            return Outcome(NOTHING, what, what.head, tip)
+        return _Landing(repo, config, store, me, what, ears, url).go(wait_s)
+
+
+class _Overtaken(Exception):
+    """Somebody pushed past the lock: the tip is another now."""
+
+
+class _Landing:
+    """One call of `land`."""
+
+    def __init__(
+        self, repo: Repo, config: Config, store: Store, me: Agent, what: Job, ears: Ears, url: str | None
+    ) -> None:
+        self.repo, self.config, self.store, self.me, self.what = repo, config, store, me, what
+        self.ears, self.url = ears, url
+        self.lock = MergeLock(store, what.lane, config.times)
+        mine = identity.process(os.getpid())
+        self.who: Who = lane.contender(repo, me, what.lane, mine, "land", what.prp, what.head)
+        self.fixer = False
+        self.landed: Outcome | None = None  # the remote has it and that is on record: nothing takes it back
+
+    def go(self, wait_s: float) -> Outcome:
+        until = time.monotonic() + wait_s
+        for _ in range(TRIES):
+            done = False
+            try:
+                got = self._in_line(max(0.0, until - time.monotonic()))
+                if isinstance(got, Queued):
+                    done = True
+                    return Outcome(QUEUED, self.what, queued=got)
+                outcome = self._holding(got)
+                done = True
+                return outcome
+            except _Overtaken:
+                continue
+            except KeyboardInterrupt:
+                if self.landed is None:
+                    raise
+                return self.landed
+            except LaneClosed:
+                done = True
+                raise
+            finally:
+                if not done:
+                    with held_back():
+                        self._give_back()
+        raise say.overtaken(self.what.lane)
+
+    # --- the line ----------------------------------------------------------------------------------------------------
+    def _in_line(self, wait_s: float) -> Granted | Queued:
+        def changed(answer: Queued) -> bool:
+            self.ears.stage(Stage(WAITING, answer))
+            return answer.state.needs_look and lane.reconcile(self.repo, self.config, self.lock, self.who)
+
+        while True:
+            got = waiting.wait(self.lock, self.who, max_wait_s=wait_s, on_change=changed, fixer=self.fixer)
+            if not isinstance(got, Closed):
+                return got
+            if self.fixer or not self._may_fix(got.state):
+                raise lane_say.closed(got.state)
+            self.fixer = True
+
+    def _may_fix(self, state: LaneState) -> bool:
+        from . import prps
+
+        base = self.repo.known_tip(self.config.remote, self.what.lane) or ZERO
+        ids, _ = prps.prps_of_range(self.repo, self.config, base, self.what.head)
+        return lane.fixes(self.repo, self.me.name, ids, Intent(self.what.head, base), state)
+
+    def _give_back(self) -> None:
+        """Leave no ticket and no hold. After an intent only the remote's word ends a hold, so it is asked."""
+        with contextlib.suppress(StoreDown, CouldNotTell):
+            self.lock.leave(self.who.ticket)
+            state = self.lock.state()
+            if state.state != HELD or state.holder is None or state.holder.id != self.who.hold:
+                return
+            mine = self.lock.resume(state.fence, self.who.hold)
+            if isinstance(mine, Lost):
+                return
+            if state.phase == CLAIMED:
+                self.lock.release(mine.lease)
+            elif state.phase == INTENT:
+                saw, look = lane.observe(self.repo, self.config, state)
+                self.lock.report(mine.lease, saw, look, gate=self.config.gate)
+
+    # --- with the lane in hand ---------------------------------------------------------------------------------------
+    def _holding(self, granted: Granted) -> Outcome:
+        with Grip(self.config, self.repo.root, self.url, granted.lease) as grip:
+            self.ears.stage(Stage(FETCHING))
+            base = self._fetch()
+            self.config = policy.find(self.repo) or self.config  # it may just have landed
+            if base != ZERO and self.repo.is_ancestor(self.what.head, base):
+                self.lock.release(grip.lease)
+                return Outcome(NOTHING, self.what, self.what.head, base)
+            with self._candidate(base) as (head, tree):
+                if head == base:  # all of it is there under other ids
+                    self.lock.release(grip.lease)
+                    return Outcome(NOTHING, self.what, head, base, catch_up=self._catch_up(head))
+                intent = Intent(head, base)
+                info = self._judged(intent)
+                if self.config.gate == "local":
+                    self._prove(head, tree)
+                pushed = self._push(grip, intent, info)
+                return self._settle(grip, intent, pushed)
+
+    def _fetch(self) -> str:
+        """The lane's tip, with its commits here. ZERO: the branch is not there yet."""
+        remote, name = self.config.remote, self.what.lane
+        try:
+            self.repo.fetch_tip(remote, name)
+        except GitError as e:
+            if "couldn't find remote ref" in e.stderr:
+                return ZERO
+            raise say.cannot_fetch(remote, e) from None
+        found = self.repo.sha(self.repo.own_ref(remote, name))
+        assert found is not None
+        return found
+
+    @contextlib.contextmanager
+    def _candidate(self, base: str) -> Iterator[tuple[str, Repo | None]]:
+        """The commit to push and, where one is needed, a clean working tree of it."""
+        on_top = candidate.follows(self.repo, base, self.what.head)
+        if on_top and self.config.gate != "local":
+            yield self.what.head, None
+            return
+        with candidate.worktree(self.repo, self.what.head) as tree:
+            if on_top:
+                yield self.what.head, tree
+                return
+            self.ears.stage(Stage(REBASING))
+            made = candidate.rebase(self.repo, tree, base)
+            if isinstance(made, candidate.Conflict):
+                raise say.conflict(self.what.lane, made, self._catch_up(None) or "")
+            yield made, tree
+
+    def _judged(self, intent: Intent) -> dict[str, Any]:
+        """What the lane keeps of this landing. Raises UserError for what must not land, as the pre-push hook does."""
+        from . import prps
+
+        found = lane.judge_range(self.repo, self.config, intent.base, intent.head)
+        found += prps.foreign_lines(self.repo, self.store, self.config, intent.base, intent.head)
+        if bad := [f for f in found if f.severity == "error"]:
+            raise lane_say.findings(self.what.lane, len(bad), findings_text(bad, lane_say.NOT_PUSHED))
+        ids, code = prps.prps_of_range(self.repo, self.config, intent.base, intent.head)
+        if self.what.prp:
+            ids = list(dict.fromkeys([self.what.prp, *ids]))
+        tree = self.repo.tree(intent.head)
+        return {"agent": self.me.name, "tree": tree, "prps": ids, "code": code, "steps": lane.steps(self.config)}
+
+    def _prove(self, head: str, tree: Repo | None) -> None:
+        """Gate local: the smoke gate on exactly this commit, under the lock. A tree that is green already is."""
+        from . import prps, smoke
+
+        if lane.is_green(self.repo, self.config, self.lock, head):
+            return
+        assert tree is not None
+        settings = policy.at(self.repo, head) or self.config
+        self.ears.stage(Stage(GATE))
+        report: SmokeReport = smoke.run(
+            settings.smoke,
+            tree.path,
+            budget_s=settings.smoke_budget_s,
+            on_line=self.ears.line,
+            on_step=self.ears.step,
+        )
+        if report.interrupted:
+            raise KeyboardInterrupt
+        if report.tree and report.result != smoke.UNKNOWN:
+            verdict = Verdict(report.tree, report.steps_hash, "local", report.result)
+            prps.note_verdict(self.store, verdict, agent=self.me.name, sha=head)
+        if report.result != smoke.GREEN:
+            raise say.not_green(self.what.lane, report)
+
+    def _push(self, grip: Grip, intent: Intent, info: dict[str, Any]) -> pushing.Pushed:
+        needs_s = self.config.times.lease_ms / 4000
+        if not grip.covers(2 * needs_s) and isinstance(again := self.lock.renew(grip.lease), Granted):
+            grip.lease = again.lease
+        if not grip.covers(needs_s):
+            raise say.lost(self.what.lane, self.lock.state())
+        answer = self.lock.intent(grip.lease, intent, info, self.fixer)
+        if isinstance(answer, Closed):
+            self.lock.release(grip.lease)
+            raise lane_say.closed(answer.state)
+        if isinstance(answer, Lost):
+            raise say.lost(self.what.lane, answer.state)
+        self.ears.stage(Stage(PUSHING))
+        return pushing.push(self.repo, self.config.remote, grip.lease, intent, lost=grip.lost)
+
+    # --- what came of it ---------------------------------------------------------------------------------------------
+    def _settle(self, grip: Grip, intent: Intent, pushed: pushing.Pushed) -> Outcome:
+        with held_back():  # the remote was told: now its answer is written down, whoever presses what
+            self.ears.stage(Stage(LOOKING))
+            saw, look = self._look(intent, 1 if pushed.said == pushing.STOPPED else LOOKS)
+            if saw == "base" and pushed.said in (pushing.REFUSED, pushing.NOT_SENT):
+                saw = "other"  # it cannot arrive any more
+            self.lock.report(grip.lease, saw, look, gate=self.config.gate)
+            if saw in ("in", "base"):
+                self.ears.over()
+            if saw == "in":
+                self.landed = self._landed(intent, look)
+                watcher.publish(self.repo, self.config, self.store, self.what.lane, look.tip)
+                return self.landed
+        if pushed.said == pushing.STOPPED and saw == "other":
+            raise KeyboardInterrupt
+        if pushed.said == pushing.NOT_SENT:
+            raise say.hook_refused(self.what.lane, pushed.text)
+        if saw == "other" and (look.tip or ZERO) == intent.base:
+            raise say.remote_refused(self.what.lane, pushed.text)
+        if saw == "other":
+            raise _Overtaken
+        return Outcome(UNSEEN, self.what, intent.head, intent.base, text=pushed.text)
+
+    def _look(self, intent: Intent, times: int) -> tuple[str, Look]:
+        for left in range(times - 1, -1, -1):
+            try:
+                return lane.observe(self.repo, self.config, self.lock.state(), intent)
+            except CouldNotTell as e:
+                if not left:
+                    raise say.cannot_look(self.what.lane, intent.head, e) from None
+                time.sleep(LOOK_AGAIN_S)
+        raise AssertionError
+
+    def _landed(self, intent: Intent, look: Look) -> Outcome:
+        line = self.repo.commits(intent.base, str(look.tip), "--first-parent")
+        count = len(self.repo.commits(intent.base, intent.head))
+        state = IN_CI if self.config.gate == "ci" else LANDED
+        return Outcome(
+            *(state, self.what, intent.head, intent.base, count),
+            catch_up=self._catch_up(intent.head),
+            beside=intent.head not in line,
+        )
+
+    def _catch_up(self, landed: str | None) -> str | None:
+        """The command that brings the local branch up to what landed; None when it is that already."""
+        if landed == self.what.head:
+            return None
+        upstream = f"{self.what.branch}@{{upstream}}"
+        up = self.repo.maybe("rev-parse", "--abbrev-ref", upstream) if self.what.branch else None
+        dirty = bool(self.repo.run("status", "--porcelain", "--untracked-files=no", check=False).stdout)
+        return say.catch_up(
+            *(self.config.remote, self.what.lane, None if self.what.checked_out else self.what.branch),
+            by_upstream=up == f"{self.config.remote}/{self.what.lane}",
+            dirty=dirty,
+        )
+
+
+def check(wait: float | None, no_wait: bool) -> float:
+    """Seconds to wait: none, so many, or as long as it takes."""
+    if wait is not None and (no_wait or wait < 0):
+        raise UserError("--wait takes seconds, and not together with --no-wait.", code="usage")
+    return 0.0 if no_wait else float("inf") if wait is None else wait

@@ -1,0 +1,236 @@
+"""What people read about `prp land`."""
+
+from __future__ import annotations
+
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from ..errors import CouldNotTell, UsageError, UserError
+from .lane import PHASES, clock, free_in_s, holder_words, nth, place, span
+from .smoke import HOW_TO_DECLARE
+
+if TYPE_CHECKING:
+    from ..candidate import Conflict
+    from ..land import Outcome, Stage
+    from ..lock import LaneState, Queued
+    from ..smoke import SmokeReport
+
+LEAVE = "Ctrl-C leaves, your branch is untouched"
+STOPPED = "prp: stopped. Nothing was pushed, your branch is untouched, and nobody waits for you."
+QUOTED_MOST = 20  # lines of what git, a hook or a step wrote
+
+
+# --- progress --------------------------------------------------------------------------------------------------------
+
+
+def turn(state: LaneState, position: int) -> tuple[float, float] | None:
+    """In how many seconds it is the turn of a place: as holds here usually take, and as the long ones do."""
+    if not state.hold_p50_ms or not state.hold_p90_ms:
+        return None
+    gone = state.holder.since_ms if state.holder else 0.0
+    first = min(free_in_s(state), max(1.0, state.hold_p50_ms - gone) / 1000) if state.holder else 0.0
+    late = max(first, (state.hold_p90_ms - gone) / 1000) if state.holder else 0.0
+    ahead = position - 1
+    return first + ahead * state.hold_p50_ms / 1000, late + ahead * state.hold_p90_ms / 1000
+
+
+def _holder(state: LaneState, later_s: float) -> str:
+    h = state.holder
+    if h is None:
+        return "kept for a place before yours"
+    if state.state == "reconciling":
+        return f"asking the remote about {h.agent}'s push"
+    if state.state == "offered":
+        return f"{h.agent} is next"
+    return f"{h.agent} {PHASES.get(h.phase or '', h.phase or 'there')} {span(h.since_ms / 1000 + later_s)}"
+
+
+def in_line(answer: Queued, later_s: float = 0.0) -> str:
+    """`main: 2nd of 4 · ben in CI 1m50s · your turn about 14:24, latest 14:27 · Ctrl-C leaves, …`"""
+    state = answer.state
+    parts = [f"{nth(answer.position)} of {max(len(state.queue), answer.position)}", _holder(state, later_s)]
+    when = turn(state, answer.position)
+    if when:
+        parts.append(f"your turn about {clock(when[0] - later_s)}, latest {clock(when[1] - later_s)}")
+    return f"{state.name}: " + " · ".join([*parts, LEAVE])
+
+
+STAGES = {
+    "fetching": "fetching the tip",
+    "rebasing": "rebasing onto it, in a working tree of its own",
+    "gate": "smoke gate on exactly this commit",
+    "pushing": "pushing",
+    "looking": "asking the remote",
+}
+
+
+def stage(lane: str, now: Stage, later_s: float = 0.0) -> str:
+    if now.queued:
+        return in_line(now.queued, later_s)
+    what = STAGES.get(now.name, now.name)
+    detail = f" ({now.detail})" if now.detail else ""
+    return f"{lane}: your turn · {what}{detail}" + (f" {span(later_s)}" if later_s >= 1 else "")
+
+
+# --- how it ended ----------------------------------------------------------------------------------------------------
+
+
+def outcome(o: Outcome) -> str:
+    lane, sha = o.job.lane, (o.sha or "")[:10]
+    count = f"{o.commits} commit{'' if o.commits == 1 else 's'}"
+    if o.state == "landed":
+        text = f"Landed: {count} on {lane}, {sha}."
+    elif o.state == "ci":
+        text = f"Landed: {count} on {lane}, {sha}. CI has it now, and the lane until it says."
+    elif o.state == "up-to-date":
+        text = f"Nothing to land: {lane} has all of it."
+    elif o.state == "queued":
+        at = o.queued.position if o.queued else 1
+        text = f"{lane}: still {place(at)}. Your place is kept for 10 minutes; nothing was pushed."
+    else:
+        text = f"{lane}: the push of {sha} did not end well. It is not seen there; it may still arrive."
+        text += f"\n{_quoted(o.text)}" if o.text else ""
+    if o.beside:
+        text += f"\nIt is in {lane}, but somebody merged it in sideways: its first-parent line is another."
+    if o.catch_up:
+        text += "\nIt landed on top of others' work, so your branch has other commits of the same content. To follow:"
+        text += f"\n  {o.catch_up}"
+    return text
+
+
+def next_action(o: Outcome) -> str | None:
+    """The command that goes on from here."""
+    if o.state == "queued":
+        return "prp land"
+    if o.state == "unseen":
+        return f"git fetch && prp lane log {quote(o.job.lane)}"
+    if o.state == "ci":
+        return o.catch_up or f"prp lock status {quote(o.job.lane)}"
+    return o.catch_up
+
+
+def catch_up(remote: str, lane: str, branch: str | None, *, by_upstream: bool, dirty: bool) -> str:
+    """`git pull --rebase`, with what it needs to work here. `branch`: one that is not checked out."""
+    stash = " --autostash" if dirty else ""
+    where = "" if by_upstream else f" {quote(remote)} {quote(lane)}"
+    switch = f"git switch {quote(branch)} && " if branch else ""
+    return f"{switch}git pull --rebase{stash}{where}"
+
+
+# --- refusals --------------------------------------------------------------------------------------------------------
+
+
+def _quoted(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return "\n".join(f"  | {line}" for line in lines[-QUOTED_MOST:])
+
+
+def no_branch(name: str | None) -> UsageError:
+    what = f"there is no branch {name!r} here" if name else "there is nothing to land: no commit yet"
+    return UsageError(f"{what}.", code="no-branch", next_action="git branch")
+
+
+def already_running() -> UserError:
+    return UserError(
+        "another prp land is under way in this worktree.",
+        code="running",
+        hint="Each worktree has one place in the line.",
+        next_action="prp lock status",
+    )
+
+
+def overtaken(lane: str) -> UserError:
+    return UserError(
+        f"{lane} was pushed to past its lock again and again, so this never landed. Nothing is lost.",
+        code="overtaken",
+        hint="Those pushes are in the log as foreign-push, or under their owners' names.",
+        next_action=f"prp lane log {quote(lane)}",
+    )
+
+
+def no_common_history(base: str) -> CouldNotTell:
+    return CouldNotTell(
+        f"what you want to land has no commit in common with the tip {base[:10]} here (a shallow clone?). The lane is "
+        "given back; nothing was pushed.",
+        code="no-common-history",
+        next_action="git fetch --unshallow",
+    )
+
+
+def conflict(lane: str, found: Conflict, command: str) -> UserError:
+    files = "\n".join(f"  {f}" for f in found.files)
+    theirs = "".join(f"\n  {c}" for c in found.theirs)
+    return UserError(
+        f"your commits do not go on top of {lane}: {len(found.files)} file(s) conflict. The lane is given back; "
+        f"nothing was pushed, your branch is untouched.\n{files}" + (f"\nWhat landed there:{theirs}" if theirs else ""),
+        code="conflict",
+        hint="Resolve them in your own branch, then land again:",
+        next_action=f"{command} && prp land",
+    )
+
+
+def not_green(lane: str, report: SmokeReport) -> UserError:
+    tail = [line for step in report.steps if step.outcome in ("failed", "timeout") for line in step.tail]
+    code = "red" if report.result == "red" else "unproven"
+    why = HOW_TO_DECLARE if not report.steps else f"{report.reason}\n{_quoted(chr(10).join(tail))}".rstrip()
+    return UserError(
+        f"the smoke gate is {report.result} on what would land on {lane}. The lane is given back; nothing was pushed.",
+        code=code,
+        hint=why,
+        next_action="prp smoke",
+    )
+
+
+def not_proven(lane: str) -> UserError:
+    return UserError(
+        f"push to {lane} refused: its gate is local, and what you push is not proven green. Nothing was pushed.",
+        code="not-proven",
+        hint="prp land runs the gate on exactly that commit, in your turn.",
+        next_action="prp land",
+        otherwise=("or prove it first", "prp smoke && git push"),
+    )
+
+
+def lost(lane: str, state: LaneState) -> UserError:
+    return UserError(
+        f"the lock of {lane} was lost before the push: it is {state.state} now, with {holder_words(state)}. "
+        "Nothing was pushed.",
+        code="lost",
+        hint="A hold ends when its time is over (lane.cap in prp.toml), or when somebody breaks it.",
+        next_action="prp land",
+    )
+
+
+def hook_refused(lane: str, text: str) -> UserError:
+    return UserError(
+        f"a pre-push hook here refused what was to land on {lane}. The lane is given back; nothing was pushed.",
+        code="hook",
+        hint=_quoted(text),
+        next_action="prp land",
+    )
+
+
+def remote_refused(lane: str, text: str) -> UserError:
+    return UserError(
+        f"the remote refused the push to {lane}. The lane is given back; nothing landed.",
+        code="remote-refused",
+        hint=_quoted(text),
+        next_action="prp land",
+    )
+
+
+def cannot_fetch(remote: str, error: CouldNotTell) -> CouldNotTell:
+    return CouldNotTell(
+        f"the tip could not be fetched from {remote}: {error.message} The lane is given back; nothing was pushed.",
+        code="fetch",
+        next_action=f"git fetch {quote(remote)}",
+    )
+
+
+def cannot_look(lane: str, head: str, error: CouldNotTell) -> CouldNotTell:
+    return CouldNotTell(
+        f"{head[:10]} was pushed to {lane}, and the remote does not say what became of it: {error.message}",
+        code="unseen",
+        hint="Nobody is let in by a guess: whoever reaches the remote next looks first.",
+        next_action=f"prp lane log {quote(lane)}",
+    )

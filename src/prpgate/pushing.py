@@ -1,0 +1,123 @@
+"""One `git push` of one commit to one lane, with the old value that the remote must still have, and what git said."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from .gitrepo import quiet_env
+from .interrupts import held_back
+from .model import ZERO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .gitrepo import Repo
+    from .model import Intent
+    from .outcomes import Lease
+
+TOOK, REFUSED, NOT_SENT, UNKNOWN, STOPPED = "took", "refused", "not-sent", "unknown", "stopped"
+FENCE, HOLD = "PRP_LAND_FENCE", "PRP_LAND_HOLD"  # how our own pre-push hook knows the landing that it belongs to
+END_S = 5.0
+
+
+class Pushed(NamedTuple):
+    """What git said. Only the remote itself says whether the commit landed."""
+
+    said: str  # TOOK, REFUSED (by the remote), NOT_SENT (a hook here said no), UNKNOWN, STOPPED (an interrupt)
+    text: str  # what git and the hooks wrote for people
+
+
+def push(repo: Repo, remote: str, lease: Lease, intent: Intent, *, lost: Callable[[], bool]) -> Pushed:
+    """Push `intent.head` to the lease's lane, which must still be at `intent.base`. Never forced, never a prompt.
+
+    An interrupt, or `lost()`, ends the push; it may still arrive.
+    """
+    ref = f"refs/heads/{lease.lane}"
+    expected = "" if intent.base == ZERO else intent.base
+    command = ["git", "push", "--porcelain", "--no-follow-tags", f"--force-with-lease={ref}:{expected}"]
+    with tempfile.TemporaryDirectory(prefix="prp-push-") as folder:
+        trace = os.path.join(folder, "trace")
+        env = {**quiet_env(), FENCE: str(lease.fence), HOLD: lease.hold, "GIT_TRACE2_EVENT": trace}
+        env.pop("PRP_BREAK_GLASS", None)  # this push does have the lock
+        # Files, not pipes: what a hook leaves running would keep a pipe open. A session of its own: Ctrl-C is for us.
+        with open(os.path.join(folder, "out"), "w+b") as out, open(os.path.join(folder, "err"), "w+b") as err:
+            process = subprocess.Popen(
+                [*command, remote, f"{intent.head}:{ref}"],
+                cwd=repo.path,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+            stopped = _wait(process, lost)
+            out.seek(0)
+            err.seek(0)
+            told, text = out.read().decode("utf-8", "replace"), err.read().decode("utf-8", "replace").strip()
+        flags = [line[0] for line in told.splitlines() if line.count("\t") >= 2]
+        if stopped:
+            said = STOPPED
+        elif process.returncode == 0 and "!" not in flags:
+            said = TOOK
+        elif "!" in flags:
+            said = REFUSED
+            text = "\n".join([text, *(line for line in told.splitlines() if line.startswith("!"))])
+        else:
+            said = NOT_SENT if _hook_refused(trace) else UNKNOWN
+        return Pushed(said, text)
+
+
+def _wait(process: subprocess.Popen[bytes], lost: Callable[[], bool]) -> bool:
+    """Until the push ends; True when it was made to."""
+    try:
+        while True:
+            try:
+                process.wait(0.5)
+                return False
+            except subprocess.TimeoutExpired:
+                if lost():
+                    break
+    except KeyboardInterrupt:
+        pass
+    with held_back():
+        end_group(process)
+    return True
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process and everything in its group."""
+    until = time.monotonic() + END_S
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(max(0.1, until - time.monotonic()))
+            break
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _hook_refused(trace: str) -> bool:
+    """Did a pre-push hook end the push? Git's own trace says so, and nothing else does for certain."""
+    ours: set[int] = set()
+    try:
+        with open(trace, encoding="utf-8", errors="replace") as f:
+            events = [json.loads(line) for line in f if line.startswith("{") and line.rstrip().endswith("}")]
+    except FileNotFoundError:
+        return False
+    for event in events:
+        if "/" in event.get("sid", ""):  # a git below this one
+            continue
+        if event.get("event") == "child_start" and event.get("hook_name") == "pre-push":
+            ours.add(event["child_id"])
+        if event.get("event") == "child_exit" and event.get("child_id") in ours and event.get("code") != 0:
+            return True
+    return False

@@ -173,7 +173,7 @@ def _take(repo: Repo, config: Config, lock: MergeLock, name: str, intent: Intent
     ids, code = prps.prps_of_range(repo, config, intent.base, intent.head)
     me = identity.agent(repo)
     who = contender(repo, me, name, process, "push", ids[0] if ids else None, intent.head)
-    info = {"agent": me.name, "tree": repo.tree(intent.head), "prps": ids, "code": code, "steps": _steps(config)}
+    info = {"agent": me.name, "tree": repo.tree(intent.head), "prps": ids, "code": code, "steps": verdict_steps(config)}
     try:
         return _stand_in_line(repo, config, lock, intent, who, info, remarks)
     except KeyboardInterrupt:
@@ -212,7 +212,7 @@ def _stand_in_line(
         if isinstance(answer, Window) and time.monotonic() < until:
             time.sleep(min(answer.ms_left / 1000 + 0.02, 0.5))
             continue
-        if isinstance(answer, Closed) and not fixer and _fixes(repo, who.agent, info["prps"], intent, answer.state):
+        if isinstance(answer, Closed) and not fixer and fixes(repo, who.agent, info["prps"], intent, answer.state):
             fixer = True
             continue
         if answer.state.needs_look and not looked:
@@ -237,7 +237,7 @@ def _rewound(repo: Repo, config: Config, lock: MergeLock, intent: Intent) -> boo
     return (lock.state().seen or ZERO) == intent.base
 
 
-def _steps(config: Config) -> str | None:
+def verdict_steps(config: Config) -> str | None:
     """The hash under which CI will give its verdict; nobody gives one with gate none."""
     if config.gate != "ci":
         return None
@@ -258,7 +258,7 @@ def _stale(repo: Repo, intent: Intent, seen: str) -> bool:
     return not repo.has(seen) or bool(repo.is_ancestor(intent.base, seen))
 
 
-def _fixes(repo: Repo, agent: str, ids: list[str], intent: Intent, state: LaneState) -> bool:
+def fixes(repo: Repo, agent: str, ids: list[str], intent: Intent, state: LaneState) -> bool:
     """May this land on a closed lane: a revert of the culprit, or the culprit's own agent on the culprit's PRP."""
     closed = state.closed
     if closed is None:

@@ -47,6 +47,14 @@ def ref_updates(text: str) -> list[RefUpdate]:
     return found
 
 
+def resolved(repo: Served, updates: list[RefUpdate]) -> list[RefUpdate]:
+    """The same updates, each of the ref that it moves: a push to a symbolic ref (an old branch name kept as an alias)
+    moves what it names."""
+    listed = repo.text("for-each-ref", "--format=%(refname) %(symref)", "refs/heads/")
+    names = dict(line.split(" ") for line in listed.split("\n") if not line.endswith(" ") and line)
+    return [u._replace(remote_ref=names.get(u.remote_ref, u.remote_ref)) for u in updates]
+
+
 # --- which policy counts ---------------------------------------------------------------------------------------------
 
 
@@ -76,6 +84,7 @@ def _at(repo: Served, ref: str, updates: list[RefUpdate], *, landed: bool) -> Co
 def before(repo: Served, updates: list[RefUpdate], process: Process) -> Accepted | lane.Emergency | None:
     """Decide a push. None: no lane is touched. Accepted: the lane is held for it. Emergency: the server's owner allowed
     this commit, and that is recorded. Refused: raises a UserError that says it all."""
+    updates = resolved(repo, updates)
     try:
         config = policy_of(repo, updates)
     except UsageError as e:
@@ -176,6 +185,7 @@ def _take(repo: Served, config: Config, store: Store, name: str, intent: Intent,
 def after(repo: Served, updates: list[RefUpdate]) -> None:
     """Report what landed, and bring the live state up to it. Raises UserError where that cannot be done now; nothing is
     lost then, as the next look finds the same."""
+    updates = resolved(repo, updates)
     config = policy_of(repo, updates, landed=True)
     lanes = [(name, u) for u in updates if config and (name := lane_of(config, config.remote, u.remote_ref))]
     if config is None or not lanes:

@@ -6,13 +6,13 @@ import contextlib
 import os
 import pwd
 import sys
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from . import allowance, data, hook_filter, install, policy
 from .errors import UserError
 from .gitrepo import Served
 from .install import MADE_FOLDER, Folder, Report
-from .messages import install as install_say
 from .messages import server as say
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def uninstall_hooks(repo: Served) -> Report:
 def allow(repo: Served, sha: str, reason: str) -> allowance.Permission:
     """`allowance.allow`, in a repository that has our hooks."""
     if hook_filter.read(repo) is None:
-        raise UserError(install_say.never_installed(), code="not-installed", next_action="prp server install PATH")
+        action = f"prp server install {quote(repo.common_dir)}"
+        raise UserError(say.not_installed(repo.common_dir), code="not-installed", next_action=action)
     with install.writable(repo.own_dir):
         return allowance.allow(repo, sha, reason)

@@ -86,8 +86,7 @@ def test_the_live_state_follows_a_landing_without_client_hooks(guarded: Guarded)
     ben = guarded.plain("ben")
     ben.commit_files("work", {"w.txt": "w"})
     ben.git("push", "-q")
-    guarded.quiet()
-    lock = guarded.lock()
+    lock = guarded.lock()  # at once: the pusher's own look comes a moment later, or never
     assert prps.read(lock.store, guarded.config).cursor == ben.head
     lock.store.close()
 
@@ -236,6 +235,19 @@ def test_the_first_push_brings_its_own_policy(guarded: Guarded, tmp_path: Path) 
     ben.git("reset", "-q", "--hard", bad)
     ben.git("push", "-q", "origin", "main")
     assert run(["git", "rev-parse", "main"], bare).out.strip() == bad
+
+
+def test_an_alias_of_a_lane_is_the_lane(guarded: Guarded) -> None:
+    run(["git", "symbolic-ref", "refs/heads/master", "refs/heads/main"], guarded.remote)
+    ben = guarded.plain("ben")
+    ben.commit_files("by its old name", {"b.txt": "b"})
+    ben.git("push", "-q", "origin", "HEAD:master")
+    guarded.quiet()
+    assert guarded.tip() == ben.head
+    assert ("landed", ben.head, "") in guarded.log()
+    busy(guarded)
+    ben.commit_files("once more", {"b.txt": "c"})
+    assert "main is held by ben" in refused(ben, "origin", "HEAD:master")[0]
 
 
 def test_unclaimed_pushes_can_be_refused_altogether(tmp_path: Path) -> None:

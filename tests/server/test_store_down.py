@@ -101,6 +101,14 @@ def test_a_permission_does_not_let_a_lane_be_deleted_or_rewritten(away: Guarded)
     assert away.tip() == tip
 
 
+def test_a_permission_where_no_hook_would_ask_for_it(away: Guarded, tmp_path: Path) -> None:
+    run(["git", "init", "-q", "--bare", tmp_path / "other.git"], tmp_path)
+    prp = [sys.executable, "-m", "prpgate", "server", "allow", "1" * 40, "--reason", "why", "--json"]
+    answer = json.loads(run(prp, tmp_path / "other.git", ok=False).out)
+    assert answer["error"]["code"] == "not-installed"
+    assert answer["next_action"].startswith("prp server install ")
+
+
 @pytest.mark.parametrize(("sha", "reason"), [("abc123", "why"), ("../../x", "why"), ("1" * 40, "  ")])
 def test_a_permission_needs_a_full_id_and_a_reason(away: Guarded, sha: str, reason: str) -> None:
     prp = [sys.executable, "-m", "prpgate", "server", "allow", sha, "--reason", reason, "--json"]

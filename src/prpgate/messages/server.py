@@ -19,6 +19,10 @@ def allow_command(sha: str) -> str:
     return f'prp server allow {quote(sha)} --reason "why"'
 
 
+def not_installed(path: str) -> str:
+    return f"the hooks of prpgate are not installed in {path}: nothing there would ask for a permission."
+
+
 def no_full_id(sha: str) -> str:
     return f"{sha!r} is no full commit id: the refusal names it, or ask the pusher for `git rev-parse HEAD`."
 

@@ -9,11 +9,12 @@ import contextlib
 import json
 import os
 import re
+import stat
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import identity
-from .errors import UsageError
+from .errors import UsageError, UserError
 from .messages import server as say
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ class Permission(NamedTuple):
     at: str
 
 
+def make_folder(repo: Repo, folder: str) -> None:
+    """A folder in the repository into which everybody may write who may write into the repository itself."""
+    os.makedirs(folder, exist_ok=True)
+    with contextlib.suppress(PermissionError):  # somebody else made it
+        os.chmod(folder, stat.S_IMODE(os.stat(repo.common_dir).st_mode))
+
+
 def _file(repo: Repo, sha: str) -> str:
     return os.path.join(repo.own_dir, FOLDER, sha)
 
@@ -43,7 +51,7 @@ def allow(repo: Repo, sha: str, reason: str) -> Permission:
         raise UsageError(say.NO_REASON, code="usage", next_action=say.allow_command(sha))
     given = Permission(identity.agent(repo).name, reason.strip(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
     path = _file(repo, sha)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    make_folder(repo, os.path.dirname(path))
     temporary = f"{path}.{os.getpid()}.new"
     with open(temporary, "w", encoding="utf-8") as f:
         json.dump(given._asdict(), f)
@@ -59,6 +67,8 @@ def use(repo: Repo, sha: str) -> Permission | None:
         os.rename(path, mine)
     except FileNotFoundError:
         return None
+    except PermissionError as e:
+        raise UserError(say.not_usable(path), code="not-writable", next_action=say.allow_command(sha)) from e
     with open(mine, encoding="utf-8") as f:
         text = f.read()
     os.unlink(mine)

@@ -60,6 +60,7 @@ def install_hooks(repo: Served, lane: str | None = None) -> Report:
     folder = hooks_folder(repo)
     branch, config = record_lane(repo, lane)
     with install.writable(folder):
+        allowance.make_folder(repo, repo.own_dir)
         hook_filter.write_server(repo, f"refs/heads/{branch}", sys.executable, data.folder("hooks"))
         if not os.path.isdir(folder):
             os.makedirs(folder)

@@ -54,6 +54,15 @@ def test_uninstall_leaves_every_byte_as_it_was(tmp_path: Path, home: Path) -> No
     assert tree(project.remote) == before
 
 
+def test_who_may_write_in_the_repository_may_write_in_our_folder(tmp_path: Path) -> None:
+    bare = tmp_path / "shared.git"
+    run(["git", "init", "-q", "--bare", "--shared=group", bare], tmp_path)
+    server.install_hooks(server.served(str(bare)))
+    assert (bare / "prpgate").stat().st_mode == bare.stat().st_mode
+    server.allow(server.served(str(bare)), "1" * 40, "why")
+    assert (bare / "prpgate/allowed").stat().st_mode == bare.stat().st_mode
+
+
 def test_a_folder_that_was_not_there_is_taken_away_again(tmp_path: Path) -> None:
     bare = tmp_path / "täm's repo.git"
     run(["git", "init", "-q", "--bare", "--template=", bare], tmp_path)

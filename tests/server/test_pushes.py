@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import time
@@ -13,6 +14,7 @@ from prpgate import prps, server
 from prpgate.lock import Granted, Who
 from prpgate.model import Intent
 from tests.e2e.conftest import LEDGER
+from tests.hooks import milestone
 from tests.server.conftest import Guarded, said
 from tests.world import run
 
@@ -207,6 +209,45 @@ def test_what_it_brings_is_judged_again(guarded: Guarded) -> None:
     assert any("PRP1" in line for line in lines)
     assert guarded.state().state == "free"
     assert "intent" not in [e for e, sha, _ in guarded.log() if sha == ben.head]
+
+
+def test_a_line_that_no_command_made_is_refused(guarded: Guarded) -> None:
+    ben = guarded.plain("ben")
+    text = milestone(ben.read(LEDGER), "P2-040", 1, status="in_progress")
+    ben.commit_files("chore: by hand, well sealed", {LEDGER: text})
+    lines = refused(ben)
+    assert any(line.startswith("PRP160") for line in lines), lines
+
+
+@pytest.mark.parametrize("how", ["with", "without"])
+def test_a_line_that_a_command_made_lands_with_and_without_the_client_hook(guarded: Guarded, how: str) -> None:
+    guarded.ana.prp("start", "P2-040")
+    guarded.ana.commit_files("feat(P2-040): begun", {"w.txt": "w"})
+    guarded.ana.git("push", "-q", *(["--no-verify"] if how == "without" else []))
+    guarded.quiet()
+    record = [e for e, sha, _ in guarded.log() if sha == guarded.ana.head]
+    assert record[-1] == "landed"
+    shown = json.loads(guarded.ana.prp("status", "P2-040", "--json").out)["prp"]
+    assert shown["recorded"] == "in_progress"
+
+
+def test_with_gate_ci_a_landing_that_the_server_took_waits_for_ci(tmp_path: Path, home: Path) -> None:
+    project = Guarded(tmp_path)
+    toml = project.ana.read("prp.toml")
+    assert 'gate = "none"' in toml
+    project.ana.commit_files("gate", {"prp.toml": toml.replace('gate = "none"', 'gate = "ci"')})
+    project.ana.git("push", "-q", "--no-verify")
+    project.quiet()
+    assert project.state().state == "free", "the gate was none when it landed"
+    project.ana.commit_files("work", {"w.txt": "w"})
+    project.ana.git("push", "-q", "--no-verify")
+    project.quiet()
+    state = project.state()
+    assert (state.state, state.phase) == ("held", "landed")
+    assert state.holder is not None
+    assert state.holder.agent == "ana@example.org"
+    project.ana.commit_files("too soon", {"w.txt": "v"})
+    assert "waiting for CI for " in refused(project.ana, "--no-verify")[0]
 
 
 def test_a_policy_that_cannot_be_read_does_not_land(guarded: Guarded) -> None:

@@ -23,6 +23,10 @@ def not_installed(path: str) -> str:
     return f"the hooks of prpgate are not installed in {path}: nothing there would ask for a permission."
 
 
+def not_usable(path: str) -> str:
+    return f"this commit was allowed to land, but {path} cannot be taken by who runs git here. Allow it as that user."
+
+
 def no_full_id(sha: str) -> str:
     return f"{sha!r} is no full commit id: the refusal names it, or ask the pusher for `git rev-parse HEAD`."
 

@@ -6,7 +6,9 @@ guess. What a holder announced is let in; what nobody announced takes a free lan
 
 from __future__ import annotations
 
+import importlib
 import os
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import allowance, break_glass, hook_filter, lane, policy
@@ -109,12 +111,18 @@ def before(repo: Served, updates: list[RefUpdate], process: Process) -> Accepted
         return _emergency(repo, name, update, given)
 
 
+def _load_client() -> None:
+    """Importing redis-py takes as long as what git is asked meanwhile; done side by side they cost one of them."""
+    threading.Thread(target=importlib.import_module, args=("prpgate.store.client",), daemon=True).start()
+
+
 def _emergency(repo: Served, name: str, update: RefUpdate, given: allowance.Permission) -> lane.Emergency:
     break_glass.record(repo, name, Intent(update.local_sha, update.remote_sha), given.reason, given.by)
     return lane.Emergency(name, given.reason)
 
 
 def _judge(repo: Served, config: Config, name: str, intent: Intent, process: Process) -> Accepted:
+    _load_client()
     bad = [f for f in lane.judge_range(repo, config, intent.base, intent.head) if f.severity == "error"]
     if bad:
         raise lane_say.findings(name, bad)
@@ -190,6 +198,7 @@ def after(repo: Served, updates: list[RefUpdate]) -> None:
     lanes = [(name, u) for u in updates if config and (name := lane_of(config, config.remote, u.remote_ref))]
     if config is None or not lanes:
         return
+    _load_client()
     from . import prps
     from .lock import MergeLock
     from .store.client import connect

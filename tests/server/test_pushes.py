@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from prpgate import prps, server
+from prpgate import prps, receive, server
+from prpgate.gitrepo import Served
 from prpgate.lock import Granted, Who
-from prpgate.model import Intent
+from prpgate.model import Intent, RefUpdate
 from tests.e2e.conftest import LEDGER
 from tests.hooks import milestone
 from tests.server.conftest import Guarded, said
@@ -261,6 +262,20 @@ def test_the_lanes_policy_counts_not_the_pushed_one(guarded: Guarded) -> None:
     ben = guarded.plain("ben")
     ben.commit_files("loosen", {"prp.toml": ben.read("prp.toml").replace('branches = ["main"]', 'branches = ["x"]')})
     assert "main is held by ben" in refused(ben)[0]
+
+
+def test_an_old_value_that_a_client_claims_does_not_choose_the_policy(guarded: Guarded) -> None:
+    """A stale push names an old tip; other refs of it would land under what the lane's policy once was."""
+    old = guarded.tip()
+    text = guarded.ana.read("prp.toml").replace('branches = ["main"]', 'branches = ["main", "rel/*"]')
+    new = guarded.ana.commit_files("one more lane", {"prp.toml": text})
+    guarded.ana.git("push", "-q", "--no-verify")
+    updates = [RefUpdate("refs/heads/main", new, "refs/heads/main", old)]
+    repo = Served(str(guarded.remote))
+    before, after = receive.policy_of(repo, updates), receive.policy_of(repo, updates, landed=True)
+    assert before is not None
+    assert after is not None
+    assert (before.lanes, after.lanes) == (("main", "rel/*"), ("main",))
 
 
 def test_the_first_push_brings_its_own_policy(guarded: Guarded, tmp_path: Path) -> None:

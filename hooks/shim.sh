@@ -15,7 +15,7 @@ esac
 nl='
 '
 given= # what git wrote to our input: the refs of a push
-if [ $hook = pre-push ]; then
+case $hook in pre-push | *-receive)
 	count=0
 	while IFS= read -r line || [ -n "$line" ]; do # a process less than $(cat), but slow for a thousand refs
 		given=$given${given:+$nl}$line
@@ -24,7 +24,8 @@ if [ $hook = pre-push ]; then
 		rest=$(cat)
 		given=$given${rest:+$nl$rest}
 	done
-fi
+	;;
+esac
 
 # --- the hook that stood here first ----------------------------------------------------------------------------------
 with_input() { # run a command on what git gave us
@@ -57,7 +58,10 @@ chained() {
 
 chained "$@"
 code=$?
-[ $code = 0 ] || [ $hook = post-merge ] || exit $code
+case $hook in
+post-*) ;; # what has happened has happened
+*) [ $code = 0 ] || exit $code ;;
+esac
 
 # --- what `prp install` noted for this repository, found without starting git ----------------------------------------
 dir=${GIT_DIR:-.git}
@@ -74,6 +78,12 @@ if [ -f "$dir/commondir" ]; then
 fi
 own=$common/prpgate
 if [ ! -r "$own/filter" ]; then
+	if [ $hook = pre-receive ]; then # the authority does not let through what it cannot judge
+		echo "prp: push refused: what the server's hook needs to know is gone ($own/filter). Nothing was pushed.
+To mend it, on the server:
+  prp server install PATH" >&2
+		exit 1
+	fi
 	[ ! -f prp.toml ] || echo "prp: this clone has not joined the project, so nothing was checked. To join: prp install" >&2
 	exit $code
 fi
@@ -81,7 +91,9 @@ fi
 . "$own/filter"
 
 if [ "$PRP_VERSION" != $version ] && [ ! -e "$own/said-$version" ]; then
-	echo "prp: the hooks of this clone are not those of the prpgate in use (they still work). To renew them: prp install" >&2
+	renew="prp install"
+	case $hook in *-receive) renew="on the server, prp server install PATH" ;; esac
+	echo "prp: the hooks here are not those of the prpgate in use (they still work). To renew them: $renew" >&2
 	true >"$own/said-$version"
 fi
 
@@ -103,6 +115,16 @@ END
 	gone=$PRP_PYTHON
 	[ ! -x "$gone" ] || gone=$PRP_HOOKS/$script
 	case $hook in
+	pre-receive)
+		echo "prp: push refused: what the server checks it with is gone ($gone). Nothing was pushed.
+Install prpgate there again, then on the server:
+  prp server install PATH" >&2
+		exit 1
+		;;
+	post-receive)
+		echo "prp: the landing was not reported: $gone is gone. To mend it, on the server: prp server install PATH" >&2
+		exit $code
+		;;
 	post-merge)
 		echo "prp: the state of the PRPs was not refreshed: $gone is gone. To mend it: prp install" >&2
 		exit $code
@@ -178,6 +200,9 @@ pre-push)
 	IFS=$nl
 	! lane_among "$@" || ask "$@"
 	[ "$(git rev-parse -q --verify "$PRP_RECORD:prp.toml" 2>/dev/null)" = "$PRP_POLICY" ] || ask "$@"
+	;;
+*-receive) # a push may bring the policy itself: nothing is decided here
+	[ -z "$given" ] || ask "$@"
 	;;
 post-merge)
 	same ORIG_HEAD HEAD || ask "$@"

@@ -23,9 +23,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("seal", "yaml_scalar", "ledger_scan", "ledger_text", "ledger", "ledger_edit", "store", "process_tree"),
     ("remarks", "dependencies", "commit_message", "rules", "staged", "project", "steps"),
     ("lane_state", "outcomes", "waiting", "lock", "events", "pushing", "candidate", "grip"),
-    ("smoke", "record", "live", "lines", "evidence", "sync", "milestones", "prps", "break_glass", "lane", "watcher"),
+    ("smoke", "record", "live", "lines", "evidence", "sync", "milestones", "prps"),
+    ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("land",),
-    ("ops", "install", "diagnosis"),
+    ("ops", "install", "server", "diagnosis"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),
 )
 PURE = ("rules", "remarks", "dependencies", "commit_message", "seal")  # values in, findings out

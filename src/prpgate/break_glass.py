@@ -27,13 +27,13 @@ def _file(repo: Repo) -> str:
     return os.path.join(repo.own_dir, "break-glass.jsonl")
 
 
-def record(repo: Repo, lane: str, intent: Intent, reason: str) -> None:
-    """Write down that a push went without the lock, who let it and why."""
+def record(repo: Repo, lane: str, intent: Intent, reason: str, agent: str | None = None) -> None:
+    """Write down that a push went without the lock, who let it (this clone's agent by default) and why."""
     os.makedirs(repo.own_dir, exist_ok=True)
     line = {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "lane": lane,
-        "agent": identity.agent(repo).name,
+        "agent": agent or identity.agent(repo).name,
         "host": identity.host(),
         "sha": intent.head,
         "base": intent.base,

@@ -15,6 +15,7 @@ from .errors import UsageError
 FILE = "prp.toml"
 GATES = ("none", "local", "ci")
 SCOPES = ("machine", "team")
+UNCLAIMED = ("take", "refuse")
 DEFAULT_ID_PATTERN = "(P[0-9]|PRP)-[0-9]+"
 NAME = re.compile(r"[^\s\x00-\x20\x7f~^:\\-][^\x00-\x20\x7f~^:\\]*")  # no option, no control character, no space
 PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
@@ -62,6 +63,7 @@ class Config(NamedTuple):
     claim_person_s: int
     smoke: tuple[SmokeStep, ...]
     smoke_budget_s: int
+    server_unclaimed: str  # what a server does with a push to a free lane that nobody announced
     where: dict[str, str]  # option -> file it was read from, "default" otherwise
     unknown: tuple[str, ...]  # options this version does not know: a newer prpgate, or a slip
 
@@ -208,6 +210,7 @@ def parse(text: str, source: str) -> Config:
         claim_person_s=r.seconds("claim.person", 72 * 3600),
         smoke=_steps(r, budget_s),
         smoke_budget_s=budget_s,
+        server_unclaimed=r.text("server.unclaimed", "take", UNCLAIMED),
         where=r.where,
         unknown=r.leftovers(),
     )

@@ -354,6 +354,31 @@ class Repo:
         return self.maybe("remote", "get-url", remote)
 
 
+class Served(Repo):
+    """A bare repository that others push to. It is the remote itself: what a clone would ask for stands in its refs."""
+
+    @cached_property
+    def top(self) -> str:
+        """The repository's own folder, where a .env for its hooks may stand."""
+        return self.common_dir
+
+    def tracking(self, remote: str, branch: str) -> str:
+        return f"refs/heads/{branch}"
+
+    def own_ref(self, remote: str, branch: str) -> str:
+        return f"refs/heads/{branch}"
+
+    def remote_tip(self, remote: str, branch: str, timeout_s: float = 8.0) -> Tip:
+        return Tip(self.sha(f"refs/heads/{branch}^{{commit}}"))
+
+    def fetch_tip(self, remote: str, branch: str, timeout_s: float = 30.0) -> None:
+        """Nothing: all that its branches have is here."""
+
+    def remote_url(self, remote: str) -> str | None:
+        """None: a mirror may have an `origin`, which is not what people push to."""
+        return None
+
+
 def lane_of(config: Config, remote: str, ref: str) -> str | None:
     """Name of the lane that a push of `ref` to `remote` would land on, None when it is no lane."""
     if remote != config.remote or not ref.startswith("refs/heads/"):

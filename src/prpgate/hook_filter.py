@@ -83,11 +83,12 @@ def read(repo: Repo) -> dict[str, str] | None:
 
 
 def refresh(repo: Repo, config: Config) -> bool:
-    """Bring the filter up to date with the lane's policy. True when it changed; nothing in a clone without stubs.
+    """Bring the filter up to date with the lane's policy. True when it changed; nothing in a clone without stubs, nor
+    in a repository that we guard as its server (its filter has no lanes).
 
     The interpreter that `install` recorded stays while it is there: hooks must not flip between environments."""
     old = read(repo)
-    if old is None:
+    if old is None or "PRP_LANES" not in old:
         return False
     python, hooks = old.get("PRP_PYTHON", ""), old.get("PRP_HOOKS", "")
     if not (os.access(python, os.X_OK) and os.path.isdir(hooks)):
@@ -97,8 +98,18 @@ def refresh(repo: Repo, config: Config) -> bool:
 
 def write(repo: Repo, config: Config, python: str, hooks: str) -> bool:
     """Write the filter if it would change; whether it did. Atomic: a stub reads the old one or the new one."""
+    return _replace(repo, render(repo, config, python, hooks))
+
+
+def write_server(repo: Repo, record: str, python: str, hooks: str) -> bool:
+    """The same for a server's repository: what to start, and the ref whose prp.toml counts. The rest Python asks."""
+    values = {"PRP_VERSION": version(), "PRP_PYTHON": python, "PRP_HOOKS": hooks, "PRP_RECORD": record}
+    return _replace(repo, FILTER_HEAD + "".join(f"{name}={_quote(value)}\n" for name, value in values.items()))
+
+
+def _replace(repo: Repo, text: str) -> bool:
     path = os.path.join(repo.own_dir, NAME)
-    content = render(repo, config, python, hooks).encode("utf-8", "surrogateescape")
+    content = text.encode("utf-8", "surrogateescape")
     try:
         with open(path, "rb") as f:
             if f.read() == content:

@@ -87,13 +87,13 @@ def alive(p: Process) -> bool:
 
 
 def pushing_process() -> Process:
-    """The `git push` that runs this hook: the nearest ancestor named git, else the parent."""
+    """The git that runs this hook (a push, or a server's receive-pack): the nearest ancestor, else the parent."""
     pid = os.getppid()
     while pid > 1:
         found = _stat(pid)
         if found is None:
             break
-        if found[0] in ("git", "git-push"):
+        if found[0] in ("git", "git-push", "git-receive-pac"):  # the kernel keeps 15 letters
             return Process(pid, found[2])
         pid = found[1]
     return process(os.getppid())

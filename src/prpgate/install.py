@@ -96,16 +96,16 @@ def hooks_folder(repo: Repo) -> Folder:
             say.switched_off(path), code="hooks-off", next_action="git config --unset core.hooksPath && prp install"
         )
     real = os.path.realpath(path)
-    if _inside(real, os.path.realpath(repo.common_dir)) or _inside(real, os.path.realpath(repo.git_dir)):
+    if inside(real, os.path.realpath(repo.common_dir)) or inside(real, os.path.realpath(repo.git_dir)):
         return Folder(path, tracked=False, shared=False)
-    if _inside(real, os.path.realpath(repo.top)):
+    if inside(real, os.path.realpath(repo.top)):
         probe = os.path.relpath(os.path.join(real, HOOKS[0]), os.path.realpath(repo.top))
         ignored = top.run("check-ignore", "-q", "--", probe, check=False).returncode == 0
         return Folder(path, tracked=not ignored, shared=False)
     return Folder(path, tracked=False, shared=True)
 
 
-def _inside(path: str, folder: str) -> bool:
+def inside(path: str, folder: str) -> bool:
     return os.path.commonpath([path, folder]) == folder
 
 
@@ -117,7 +117,7 @@ def stub(hook: str) -> bytes:
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def _write(path: str, content: bytes, mode: int = 0o644) -> None:
+def write_file(path: str, content: bytes, mode: int = 0o644) -> None:
     temporary = f"{path}.{os.getpid()}.new"
     with open(temporary, "wb") as f:
         f.write(content)
@@ -144,7 +144,7 @@ def _tool(path: str) -> str | None:
 
 
 @contextlib.contextmanager
-def _writable(folder: str) -> Iterator[None]:
+def writable(folder: str) -> Iterator[None]:
     try:
         yield
     except OSError as e:
@@ -162,7 +162,7 @@ def install(repo: Repo, config: Config) -> Report:
     if repo.bare:
         raise UserError(say.bare(repo.common_dir), code="bare", hint=say.BARE_HINT)
     folder = hooks_folder(repo)
-    with _writable(folder.path):
+    with writable(folder.path):
         hook_filter.write(repo, config, sys.executable, data.folder("hooks"))
         repo.run("config", policy.RECORD, f"{config.remote} {config.ledger_lane}")
         if os.path.realpath(folder.path) == os.path.realpath(data.folder("hooks")):
@@ -171,28 +171,28 @@ def install(repo: Repo, config: Config) -> Report:
             return _beside(repo, folder)
         if not os.path.isdir(folder.path):
             os.makedirs(folder.path)
-            _write(os.path.join(repo.own_dir, MADE_FOLDER), b"")
-        steps = tuple(_place(folder.path, hook) for hook in HOOKS)
+            write_file(os.path.join(repo.own_dir, MADE_FOLDER), b"")
+        steps = tuple(place_stub(folder.path, hook) for hook in HOOKS)
         if folder.shared:
             _note_user(folder.path, repo, here=True)
     return Report(folder.path, steps, _remarks(folder))
 
 
-def _place(folder: str, hook: str) -> Step:
+def place_stub(folder: str, hook: str) -> Step:
     path, chained, content = os.path.join(folder, hook), os.path.join(folder, hook + CHAINED), stub(hook)
     called = path + CALLED
     if _is_ours(called) and (caller := _tool(path)) in CALLERS:
         did = "unchanged" if _read(called) == content else "renewed"
         if did == "renewed":
-            _write(called, content, 0o755)
+            write_file(called, content, 0o755)
         return Step(hook, called, did, say.called_by(str(caller), called))
     if not os.path.lexists(path):
-        _write(path, content, 0o755)
+        write_file(path, content, 0o755)
         return Step(hook, path, "installed", say.runs_first(chained) if os.path.lexists(chained) else "")
     if _is_ours(path):
         if _read(path) == content and os.access(path, os.X_OK):
             return Step(hook, path, "unchanged", "")
-        _write(path, content, 0o755)
+        write_file(path, content, 0o755)
         return Step(hook, path, "renewed", "")
     if os.path.lexists(chained):
         if not _may_replace(path, chained):
@@ -200,7 +200,7 @@ def _place(folder: str, hook: str) -> Step:
         os.replace(path, chained)
     else:
         _set_aside(path, chained)
-    _write(path, content, 0o755)
+    write_file(path, content, 0o755)
     return Step(hook, path, "chained", say.runs_first(chained))
 
 
@@ -223,7 +223,7 @@ def _beside(repo: Repo, folder: Folder) -> Report:
     os.makedirs(own, exist_ok=True)
     steps = []
     for hook in HOOKS:
-        _write(os.path.join(own, hook), stub(hook), 0o755)
+        write_file(os.path.join(own, hook), stub(hook), 0o755)
         path = os.path.join(folder.path, hook)
         if _calls_us(path, hook):
             steps.append(Step(hook, path, "unchanged", ""))
@@ -256,13 +256,13 @@ def uninstall(repo: Repo) -> Report:
         raise UserError(say.bare(repo.common_dir), code="bare", hint=say.BARE_HINT)
     folder = hooks_folder(repo)
     remarks = []
-    with _writable(folder.path):
+    with writable(folder.path):
         others = _note_user(folder.path, repo, here=False) if folder.shared else []
         if others:
             steps: tuple[Step, ...] = ()
             remarks.append(say.kept_for(folder.path, others))
         else:
-            steps = tuple(step for hook in HOOKS for step in _take_away(folder, hook))
+            steps = tuple(step for hook in HOOKS for step in take_away(folder, hook))
         if os.path.lexists(os.path.join(repo.own_dir, MADE_FOLDER)):
             with contextlib.suppress(OSError):  # somebody put something there since
                 os.rmdir(folder.path)
@@ -270,7 +270,7 @@ def uninstall(repo: Repo) -> Report:
     return Report(folder.path, steps, tuple(remarks))
 
 
-def _take_away(folder: Folder, hook: str) -> Iterator[Step]:
+def take_away(folder: Folder, hook: str) -> Iterator[Step]:
     path, chained = os.path.join(folder.path, hook), os.path.join(folder.path, hook + CHAINED)
     if folder.tracked:
         if _calls_us(path, hook):
@@ -319,7 +319,7 @@ def _note_user(folder: str, repo: Repo, *, here: bool) -> list[str]:
     others = [p for p in lines if p != own and os.path.exists(os.path.join(p, "prpgate", hook_filter.NAME))]
     users = [*others, own] if here else others
     if users:
-        _write(path, "".join(f"{p}\n" for p in users).encode("utf-8", "surrogateescape"))
+        write_file(path, "".join(f"{p}\n" for p in users).encode("utf-8", "surrogateescape"))
     elif os.path.exists(path):
         os.unlink(path)
     return others

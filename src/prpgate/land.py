@@ -274,7 +274,13 @@ class _Landing:
         if self.what.prp:
             ids = list(dict.fromkeys([self.what.prp, *ids]))
         tree = self.repo.tree(intent.head)
-        return {"agent": self.me.name, "tree": tree, "prps": ids, "code": code, "steps": lane.steps(self.config)}
+        return {
+            "agent": self.me.name,
+            "tree": tree,
+            "prps": ids,
+            "code": code,
+            "steps": lane.verdict_steps(self.config),
+        }
 
     def _prove(self, head: str, tree: Repo | None) -> None:
         """Gate local: the smoke gate on exactly this commit, under the lock. A tree that is green already is."""

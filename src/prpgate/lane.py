@@ -198,7 +198,7 @@ def _take(repo: Repo, config: Config, lock: MergeLock, name: str, intent: Intent
     ids, code = prps.prps_of_range(repo, config, intent.base, intent.head)
     me = identity.agent(repo)
     who = contender(repo, me, name, process, "push", ids[0] if ids else None, intent.head)
-    info = {"agent": me.name, "tree": repo.tree(intent.head), "prps": ids, "code": code, "steps": steps(config)}
+    info = {"agent": me.name, "tree": repo.tree(intent.head), "prps": ids, "code": code, "steps": verdict_steps(config)}
     try:
         return _stand_in_line(repo, config, lock, intent, who, info, remarks)
     except KeyboardInterrupt:
@@ -289,7 +289,7 @@ def _is_tip(repo: Repo, config: Config, lock: MergeLock, intent: Intent) -> bool
     return True
 
 
-def steps(config: Config) -> str | None:
+def verdict_steps(config: Config) -> str | None:
     """The hash under which CI will give its verdict; nobody gives one with gate none."""
     if config.gate != "ci":
         return None

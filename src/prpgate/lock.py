@@ -229,11 +229,17 @@ class MergeLock:
 
     # --- the server's own hooks --------------------------------------------------------------------------------------
     def pre_receive(
-        self, intent: Intent, who: Who, fixer: bool = False, info: Mapping[str, Any] | None = None
+        self,
+        intent: Intent,
+        who: Who,
+        fixer: bool = False,
+        info: Mapping[str, Any] | None = None,
+        *,
+        take: bool = True,
     ) -> Granted | Refused:
-        """The server is about to take a push: one that was announced, or one that may have the lane now."""
+        """The server is about to take a push: one announced or, with `take`, one that may have the lane now."""
         begun = boottime_s()
-        raw = self._run("pre_receive", intent=intent and _told(intent), who=_told(who), fixer=fixer, info=_info(info))
+        raw = self._run("pre_receive", intent=_told(intent), who=_told(who), fixer=fixer, info=_info(info), take=take)
         state = self._state(raw)
         if raw["outcome"] == "granted":
             return Granted(self._lease(raw, who.hold, begun), state)

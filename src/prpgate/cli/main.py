@@ -181,6 +181,34 @@ GROUPS: dict[str, dict[str, Verb]] = {
             (YES, flag("--replace", "even when it holds another id")),
         ),
     },
+    "A server of your own": {
+        "server install": Verb(
+            "server:install",
+            "guard a bare repository that people push to",
+            (
+                arg("path", metavar="PATH", help="the bare repository"),
+                arg(
+                    "--lane",
+                    metavar="BRANCH",
+                    help="the branch whose prp.toml counts (default: the one that HEAD names)",
+                ),
+            ),
+        ),
+        "server uninstall": Verb(
+            "server:uninstall",
+            "take the server's hooks out again, byte for byte",
+            (arg("path", metavar="PATH", help="the bare repository"),),
+        ),
+        "server allow": Verb(
+            "server:allow",
+            "let one commit land once, whatever prpgate says; it is written down",
+            (
+                arg("sha", metavar="SHA", help="full id of the commit"),
+                arg("--reason", required=True, metavar="WHY"),
+                arg("--path", default=".", metavar="PATH", help="the bare repository (default: here)"),
+            ),
+        ),
+    },
     "Called by git and other tools": {
         "hook": Verb(
             "hook:hook",

@@ -21,10 +21,11 @@ def not_green(prp_id: str, found: Evidence, config: Config) -> UserError:
             hint="No [[smoke]] step is declared in prp.toml, so nothing can become green. Declare one and land that.",
             next_action="prp smoke",
         )
-    ours = config.gate == "none"
+    ours = config.gate != "ci"
+    here = f"git pull --rebase --autostash && prp smoke && prp complete {prp_id}"
     return UserError(
         first,
         code="not-green",
         hint=f"It counts when that tree is green{'' if ours else ' in CI'}, or the tree of a later tip that has it.",
-        next_action=f"git pull --rebase --autostash && prp smoke && prp complete {prp_id}" if ours else "prp lock status",
+        next_action=here if ours else "prp lock status",
     )

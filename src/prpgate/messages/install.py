@@ -57,7 +57,7 @@ def called_by(tool: str, path: str) -> str:
 
 
 def two_foreign(path: str, chained: str) -> str:
-    return f"Both {path} and {chained} are somebody's own and they differ: keep one of them, then prp install."
+    return f"Both {path} and {chained} are somebody's own and they differ: keep one of them, then install again."
 
 
 def tracked(folder: str) -> str:

@@ -89,6 +89,26 @@ class Line(Sequence[Place]):
         return repr(tuple(self))
 
 
+class NotTold(Sequence[Place]):
+    """The line in an answer that leaves it out. Whoever needs it asks for the state; this must not pass for empty."""
+
+    def __len__(self) -> int:
+        raise LookupError("this answer does not say who is in line")
+
+    @overload
+    def __getitem__(self, at: int) -> Place: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Place]: ...
+    def __getitem__(self, at: int | slice) -> Place | Sequence[Place]:
+        raise LookupError("this answer does not say who is in line")
+
+    def __repr__(self) -> str:
+        return "NotTold()"
+
+
+NOT_TOLD = NotTold()
+
+
 class Closing(NamedTuple):
     """Why a lane takes only fixes."""
 
@@ -118,7 +138,7 @@ class LaneState(NamedTuple):
     fence: int  # the newest ever given; `break` wants exactly this one
     holder: Holder | None
     intent: Intent | None  # base is "" for a commit that CI looks at without anybody's intent
-    queue: Sequence[Place]
+    queue: Sequence[Place]  # NOT_TOLD in the answers Granted, Done and Reported, as are the two times below (None)
     closed: Closing | None
     seen: str | None  # the tip up to which every commit has been attributed
     looker: str | None  # the agent who looks, while reconciling
@@ -196,7 +216,7 @@ def state_of(name: str, raw: dict[str, Any]) -> LaneState:
         fence=int(raw["fence"]),
         holder=h and _holder(h, phase),
         intent=Intent(raw["head"], raw.get("base") or "") if raw.get("head") else None,
-        queue=Line(raw["now"], raw["queue"]) if raw["queue"] else (),
+        queue=_line(raw),
         closed=c and _closing(c),
         seen=raw.get("seen"),
         looker=look.get("agent"),
@@ -207,6 +227,12 @@ def state_of(name: str, raw: dict[str, Any]) -> LaneState:
         hold_p90_ms=raw.get("p90"),
         run_url=raw.get("run_url"),
     )
+
+
+def _line(raw: dict[str, Any]) -> Sequence[Place]:
+    if "queue" not in raw:
+        return NOT_TOLD
+    return Line(raw["now"], raw["queue"]) if raw["queue"] else ()
 
 
 def _holder(h: dict[str, Any], phase: str | None) -> Holder:

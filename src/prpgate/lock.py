@@ -53,6 +53,7 @@ class MergeLock:
         self.store, self.lane, self.times = store, lane, times
         self.keys = store.keys.lane(lane)
         self._all_keys = (*self.keys, store.keys.lanes)
+        self._always = _json({"lane": lane, "times": times._asdict()})[:-1]  # what every script is told
 
     # --- holding -----------------------------------------------------------------------------------------------------
     def acquire(
@@ -295,10 +296,9 @@ class MergeLock:
 
     # --- between us and the scripts ----------------------------------------------------------------------------------
     def _run(self, verb: str, **args: Any) -> Any:
-        given = {k: v for k, v in args.items() if v is not None}
-        return self.store.run(
-            f"lane_{verb}", self._all_keys, [_json({"lane": self.lane, "times": self.times._asdict(), **given})]
-        )
+        given = _json({k: v for k, v in args.items() if v is not None})
+        told = f"{self._always}, {given[1:]}" if len(given) > 2 else self._always + "}"
+        return self.store.run(f"lane_{verb}", self._all_keys, [told])
 
     def _stored(self, key: str, field: str) -> Any:
         with self.store.faults():

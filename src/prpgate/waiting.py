@@ -16,12 +16,11 @@ from .outcomes import Closed, Granted, Queued, boottime_s
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from redis import Redis
-
     from .lock import MergeLock
     from .outcomes import Who
+    from .store.client import Store
 
-BLOCK_S = 8.0  # shorter than Times.alive_ms, with room for the reply
+MOST_S = 8.0  # between two questions; shorter than Times.alive_ms, and Store.pop sleeps no longer
 LATE_S = 0.02  # how long after a deadline to look: before it there is nothing to see
 
 
@@ -44,7 +43,6 @@ def wait(
     until = boottime_s() + max_wait_s
     last: tuple[object, ...] = ()
     answer: Granted | Queued | Closed | None = None
-    blocking = lock.store.blocking(BLOCK_S)
     try:
         while True:
             got = lock.acquire(who, plain=False, fixer=fixer)
@@ -60,14 +58,11 @@ def wait(
             left_s = until - boottime_s()
             if left_s <= 0:
                 return got
-            with lock.store.faults():
-                _sleep(blocking, lock.keys.w + who.ticket, min(left_s, _next_s(got, who.ticket)))
+            _sleep(lock.store, lock.keys.w + who.ticket, min(left_s, _next_s(got, who.ticket)))
     finally:
         if not isinstance(answer, Granted):
             with contextlib.suppress(StoreDown):  # its ticket ends by itself, a little later
                 lock.leave(who.ticket, keep)
-        blocking.close()
-        blocking.connection_pool.disconnect()
 
 
 def _visible(answer: Queued) -> tuple[object, ...]:
@@ -81,13 +76,13 @@ def _next_s(answer: Queued, ticket: str) -> float:
     ask, or nothing moves on."""
     s = answer.state
     if ticket not in [p.id for p in s.queue if p.kind == WAITING][:2]:
-        return BLOCK_S
+        return MOST_S
     times = [s.window_ms, s.look_ms, s.holder.deadline_ms if s.holder else 0]
-    return min([BLOCK_S, *(t / 1000 + LATE_S for t in times if t > 0)])
+    return min([MOST_S, *(t / 1000 + LATE_S for t in times if t > 0)])
 
 
-def _sleep(blocking: Redis, key: str, seconds: float) -> None:
+def _sleep(store: Store, key: str, seconds: float) -> None:
     """Until woken, or so long. The second in line is told how long the first has to claim, and sleeps on."""
-    word = blocking.blpop([key], timeout=max(seconds, 0.01))
-    if word and word[1].isdigit():
-        blocking.blpop([key], timeout=min(seconds, int(word[1]) / 1000 + LATE_S))
+    word = store.pop(key, seconds)
+    if word and word.isdigit():
+        store.pop(key, min(seconds, int(word) / 1000 + LATE_S))

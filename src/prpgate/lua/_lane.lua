@@ -16,6 +16,7 @@ local IN_BRANCH = { foreign = 1, late = 2, landed = 3 } -- facts about the remot
 
 -- What is stored -----------------------------------------------------------------------------------------------------
 local S, Q = {}, {} -- the hash s; the tickets in order: {id, alive, reserved, used}
+local CHANGED = {} -- fields of s that `answer` has to write: two commands, where one a field made a hand-over twice as slow
 
 local function text(value) -- numbers in full: fences are greater than what "%.14g" can carry
   return type(value) == 'number' and string.format('%.0f', value) or value
@@ -25,8 +26,23 @@ local function put(field, value) -- nil: the field goes
   value = text(value)
   if S[field] == value then return end
   if next(S) == nil then redis.call('SADD', KEYS[12], A.lane) end
-  if value == nil then redis.call('HDEL', KEYS[1], field) else redis.call('HSET', KEYS[1], field, value) end
   S[field] = value
+  CHANGED[field] = true
+end
+
+local function write()
+  local new, gone = {}, {}
+  for field in pairs(CHANGED) do
+    local value = S[field]
+    if value == nil then
+      gone[#gone + 1] = field
+    else
+      new[#new + 1] = field
+      new[#new + 1] = value
+    end
+  end
+  if #new > 0 then redis.call('HSET', KEYS[1], unpack(new)) end
+  if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
 end
 
 local function num(field) return tonumber(S[field] or '0') end
@@ -90,10 +106,13 @@ local function find(id)
 end
 
 local function forget(id) -- the ticket goes, with everything that hangs on it
-  local _, n = find(id)
-  if n then table.remove(Q, n) end
-  for _, key in ipairs({ QS, QA, QR }) do redis.call('ZREM', key, id) end
-  redis.call('SREM', QU, id)
+  local t, n = find(id)
+  if not t then return end
+  table.remove(Q, n)
+  redis.call('ZREM', QS, id)
+  if t.alive > 0 then redis.call('ZREM', QA, id) end
+  if t.reserved > 0 then redis.call('ZREM', QR, id) end
+  if t.used then redis.call('SREM', QU, id) end
   redis.call('HDEL', QI, id)
   redis.call('DEL', WAKE .. id)
 end
@@ -118,8 +137,7 @@ local function eligible(t) -- while the lane is closed, fixers only; everybody e
 end
 
 local function wake(id, word) -- one word at most waits in a list: whoever reads it looks for himself
-  redis.call('DEL', WAKE .. id)
-  redis.call('LPUSH', WAKE .. id, word)
+  if redis.call('LPUSH', WAKE .. id, word) > 1 then redis.call('LTRIM', WAKE .. id, 0, 0) end
   redis.call('PEXPIRE', WAKE .. id, T.alive_ms)
 end
 
@@ -173,12 +191,9 @@ local OF_A_HOLD = { 'phase', 'holder', 'ticket', 'who', 'since', 'begun', 'deadl
 
 local function clear() -- whatever holds the lane, or is offered it, ends
   if S.begun then
-    local last = NOW - num('begun') .. ''
-    local n = 1
-    for ms in string.gmatch(S.durations or '', '%d+') do
-      if n < DURATIONS then last, n = last .. ' ' .. ms, n + 1 end
-    end
-    put('durations', last)
+    local all = NOW - num('begun') .. (S.durations and ' ' .. S.durations or '')
+    local _, before = string.gsub(all, ' ', ' ')
+    put('durations', before < DURATIONS and all or all:match('^(.*) '))
   end
   for _, field in ipairs(OF_A_HOLD) do put(field, nil) end
   put('state', 'free')
@@ -433,10 +448,12 @@ local function durations() -- p50 and p90 of the last holds, in ms
   return all[math.ceil(#all * 0.5)], all[math.ceil(#all * 0.9)]
 end
 
-local function view()
+-- The line and the usual length of a hold are for those who wait or look on: a hand-over is quicker without them.
+local BRIEF = { granted = true, done = true, reported = true }
+
+local function view(brief)
   local v = { now = NOW, state = state(), phase = S.phase, fence = S.fence or '0', seen = S.seen, window_ms = left('window'),
-    run_url = S.run_url, queue = {}, kept = {} }
-  v.p50, v.p90 = durations()
+    run_url = S.run_url, kept = {} }
   if S.holder then
     local who, mine = holder(), owner()
     v.holder = { id = S.holder, ticket = S.ticket, agent = who.agent, host = who.host, pid = who.pid, op = who.op,
@@ -451,8 +468,10 @@ local function view()
     v.closed = { kind = S.closed, by = S.closed_by, reason = S.closed_reason, since_ms = NOW - num('closed_at'),
       sha = S.closed_head, agent = culprit.agent, prp = culprit.prp }
   end
-  if #Q > 0 then -- who they are is passed on as it is stored: reading it costs more than all the rest
-    local whose = hash(QI)
+  if not brief then -- who they are is passed on as it is stored: reading it costs more than all the rest
+    v.p50, v.p90 = durations()
+    v.queue = {}
+    local whose = #Q > 0 and hash(QI)
     for n, t in ipairs(Q) do
       v.queue[n] = { t.id, there(t) and 'waiting' or 'reserved', math.max(0, t.reserved - NOW), whose[t.id] or '{}' }
     end
@@ -466,6 +485,7 @@ end
 
 local function answer(outcome_name, more)
   local a = more or {}
-  a.outcome, a.state = outcome_name, view()
+  write()
+  a.outcome, a.state = outcome_name, view(BRIEF[outcome_name])
   return cjson.encode(a)
 end

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONNECT_S = 1.0
+BLOCK_S = 8.0  # a waiter sleeps no longer; shorter than Times.alive_ms, with room for the reply
 BLOCK_MARGIN_S = 5.0
 GIVEN = "given"  # the rule of a store made over a client that was there already
 CONNECTIONS = 32
@@ -59,6 +60,7 @@ class Store:
         self.source = place.source
         self.url = redact(place.url) if place.url else "an address of its own"
         self.store_id = store_id
+        self._sleepers: redis.Redis | None = None
 
     @classmethod
     def over(cls, client: redis.Redis, project: str, store_id: str = "") -> Self:
@@ -76,8 +78,10 @@ class Store:
 
     def close(self) -> None:
         """Close every connection. Threads that are inside a call get a StoreDown."""
-        self.redis.close()
-        self.redis.connection_pool.disconnect()
+        for client in (self.redis, self._sleepers):
+            if client is not None:
+                client.close()
+                client.connection_pool.disconnect()
 
     def run(self, script: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
         """Run a script of prpgate/lua, once, and decode its answer. Raises StoreDown when the server cannot.
@@ -88,11 +92,23 @@ class Store:
         with self.faults():
             return scripts.run(self.redis, script, keys, args)
 
-    def blocking(self, block_s: float) -> redis.Redis:
+    def blocking(self, block_s: float, *, connections: int = 1) -> redis.Redis:
         """A client of its own for blocking calls of up to `block_s` seconds. The caller closes it."""
         pool = self.redis.connection_pool
         given = {k: v for k, v in pool.connection_kwargs.items() if k in (*OPTIONS, "socket_connect_timeout")}
-        return _client({**given, "connection_class": pool.connection_class}, block_s + BLOCK_MARGIN_S, connections=1)
+        options = {**given, "connection_class": pool.connection_class}
+        return _client(options, block_s + BLOCK_MARGIN_S, connections=connections)
+
+    def pop(self, key: str, seconds: float) -> str | None:
+        """Sleep until there is a word in a list, and take it; None after `seconds`, at most BLOCK_S.
+
+        The connection stays open until the store is closed: whoever is woken has more urgent things to do.
+        """
+        with self.faults():
+            if self._sleepers is None:
+                self._sleepers = self.blocking(BLOCK_S, connections=CONNECTIONS)
+            word = scripts.exchange(self._sleepers, scripts.command("BLPOP", key, f"{max(seconds, 0.01):.3f}"))
+        return str(word[1]) if word else None
 
     def quiet_s(self) -> float:
         """Seconds in which no lane may be granted yet, after an emptied store was adopted anew."""

@@ -27,8 +27,9 @@ LEASE_S = 60
 Pair = tuple["Callable[[], object]", "Callable[[Any], object]"]
 
 
-def client(socket: str, **options: Any) -> Any:
-    return redis.Redis(unix_socket_path=socket, **options)
+def client(socket: str) -> Any:
+    """redis-py as it comes; but since version 8 its time-out is shorter than the blocking calls of others."""
+    return redis.Redis(unix_socket_path=socket, socket_timeout=None)
 
 
 def ours(socket: str, name: str) -> Pair:

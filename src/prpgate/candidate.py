@@ -63,7 +63,9 @@ def _remove(repo: Repo, path: str) -> None:
 
 def sweep(repo: Repo) -> list[str]:
     """Remove the temporary working trees of processes that are dead; their paths."""
-    gone = []
+    gone: list[str] = []
+    if not os.path.isdir(os.path.join(repo.common_dir, "worktrees")):  # there is none but the first
+        return gone
     for line in repo.text("worktree", "list", "--porcelain").splitlines():
         path = line.removeprefix("worktree ")
         name = os.path.basename(path)
@@ -80,12 +82,10 @@ def sweep(repo: Repo) -> list[str]:
 
 def follows(repo: Repo, base: str, head: str) -> bool:
     """Is `base` on the first-parent chain of `head`? Then pushing `head` keeps the lane's own line of commits first."""
-    if base == ZERO:
+    if base in (ZERO, head):
         return True
-    if not repo.is_ancestor(base, head):
-        return False
-    line = repo.commits(base, head, "--first-parent")
-    return not line or repo.sha(f"{line[0]}^1") == base
+    line = repo.text("rev-list", "--first-parent", "--parents", f"{base}..{head}", "--").splitlines()
+    return bool(line) and line[-1].split(" ")[1:2] == [base]
 
 
 def rebase(repo: Repo, tree: Repo, base: str) -> str | Conflict:

@@ -87,12 +87,19 @@ class Repo:
         self._messages: dict[tuple[str | None, str], list[tuple[str, str]]] = {}
         self._changed: dict[tuple[str | None, str], list[str]] = {}
         self._here: set[str] = set()
+        self._blobs: dict[str, bytes] = {}
+        # ... and of settings that nobody changes under a running command.
+        self._settings: dict[str, str] = {}
+        self._push_urls: dict[str, str] = {}
 
     @classmethod
     def found(cls, path: str = ".") -> Repo:
         """The repository around a folder, seen from its top: paths given to git mean the same wherever one stands."""
         here = cls(path)
-        return cls(here.root)
+        repo = cls(here.root)
+        if "_where" in here.__dict__:  # the same seen from the top
+            repo._where, repo.root = here._where, here.root
+        return repo
 
     # --- running git -------------------------------------------------------------------------------------------------
     def run(
@@ -184,6 +191,17 @@ class Repo:
     def config(self, name: str) -> str | None:
         return self.maybe("config", "--get", name)
 
+    def setting(self, name: str) -> str | None:
+        """`config`, read once where it is set."""
+        if name not in self._settings and (value := self.config(name)):
+            self._settings[name] = value
+        return self._settings.get(name)
+
+    def configure(self, name: str, value: str | None) -> None:
+        """Set a setting of this repository, or take it away."""
+        self._settings.pop(name, None)
+        self.run("config", *(("--unset", name) if value is None else (name, value)), check=value is not None)
+
     @cached_property
     def python(self) -> git.Repo:
         """GitPython's view, where its import can be afforded."""
@@ -214,7 +232,12 @@ class Repo:
 
     def blob(self, spec: str) -> bytes | None:
         """Content of `commit:path` or `:path` (the index). None when there is no such file."""
-        return self.blobs([spec])[0]
+        if spec in self._blobs:
+            return self._blobs[spec]
+        found = self.blobs([spec])[0]
+        if found is not None and len(spec.partition(":")[0]) >= 40:
+            self._blobs[spec] = found
+        return found
 
     def blobs(self, specs: list[str]) -> list[bytes | None]:
         """Contents of many blobs by one git process (a process each costs thirty times as much)."""
@@ -302,11 +325,16 @@ class Repo:
 
     def known_tip(self, remote: str, branch: str) -> str | None:
         """The newest tip of the lane that this clone has seen, by a fetch or by our own look."""
-        a = self.sha(self.tracking(remote, branch))
-        b = self.sha(self.own_ref(remote, branch))
+        a, b = self._tips(self.tracking(remote, branch), self.own_ref(remote, branch))
         if a and b and a != b and self.is_ancestor(a, b):
             return b
         return a or b
+
+    def _tips(self, tracking: str, own: str) -> tuple[str | None, str | None]:
+        """Both by one process."""
+        listed = self.maybe("for-each-ref", "--format=%(refname) %(objectname)", tracking, own) or ""
+        found = dict(line.split(" ") for line in listed.splitlines())
+        return found.get(tracking), found.get(own)
 
     def remote_tip(self, remote: str, branch: str, timeout_s: float = 8.0) -> Tip:
         """Ask the remote for a branch's tip. Raises CouldNotTell when it does not answer."""
@@ -348,35 +376,12 @@ class Repo:
 
     def push_url(self, remote: str) -> str:
         """Where a push to this remote goes; that is the place to ask, and it may be another than fetches come from."""
-        return (self.maybe("remote", "get-url", "--push", remote) or remote).split("\n")[0]
+        if remote not in self._push_urls:
+            self._push_urls[remote] = (self.maybe("remote", "get-url", "--push", remote) or remote).split("\n")[0]
+        return self._push_urls[remote]
 
     def remote_url(self, remote: str) -> str | None:
         return self.maybe("remote", "get-url", remote)
-
-
-class Served(Repo):
-    """A bare repository that others push to. It is the remote itself: what a clone would ask for stands in its refs."""
-
-    @cached_property
-    def top(self) -> str:
-        """The repository's own folder, where a .env for its hooks may stand."""
-        return self.common_dir
-
-    def tracking(self, remote: str, branch: str) -> str:
-        return f"refs/heads/{branch}"
-
-    def own_ref(self, remote: str, branch: str) -> str:
-        return f"refs/heads/{branch}"
-
-    def remote_tip(self, remote: str, branch: str, timeout_s: float = 8.0) -> Tip:
-        return Tip(self.sha(f"refs/heads/{branch}^{{commit}}"))
-
-    def fetch_tip(self, remote: str, branch: str, timeout_s: float = 30.0) -> None:
-        """Nothing: all that its branches have is here."""
-
-    def remote_url(self, remote: str) -> str | None:
-        """None: a mirror may have an `origin`, which is not what people push to."""
-        return None
 
 
 def lane_of(config: Config, remote: str, ref: str) -> str | None:

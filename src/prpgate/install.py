@@ -164,7 +164,7 @@ def install(repo: Repo, config: Config) -> Report:
     folder = hooks_folder(repo)
     with writable(folder.path):
         hook_filter.write(repo, config, sys.executable, data.folder("hooks"))
-        repo.run("config", policy.RECORD, f"{config.remote} {config.ledger_lane}")
+        repo.configure(policy.RECORD, f"{config.remote} {config.ledger_lane}")
         if os.path.realpath(folder.path) == os.path.realpath(data.folder("hooks")):
             return Report(folder.path, (), (say.OWN_CHECKOUT,))
         if folder.tracked:
@@ -309,7 +309,7 @@ def _forget(repo: Repo) -> None:
     for folder in (os.path.join(own, STUBS), own):
         with contextlib.suppress(OSError):  # other things of ours (records, logs) may still be there
             os.rmdir(folder)
-    repo.run("config", "--unset", policy.RECORD, check=False)
+    repo.configure(policy.RECORD, None)
 
 
 def _note_user(folder: str, repo: Repo, *, here: bool) -> list[str]:

@@ -90,13 +90,17 @@ def job(repo: Repo, config: Config, branch: str | None = None, prp: str | None =
     """A branch (default: what is checked out) and the lane that it lands on: itself, its upstream, or the record."""
     here = repo.branch
     name = branch or here
-    head = repo.sha(f"refs/heads/{name}^{{commit}}" if name else "HEAD^{commit}")
-    if head is None:
+    if name:
+        what = "--format=%(refname) %(objectname) %(upstream:remotename) %(upstream:remoteref)"
+        listed = repo.text("for-each-ref", what, f"refs/heads/{name}").splitlines()
+        mine = [line.split(" ") for line in listed if line.startswith(f"refs/heads/{name} ")]
+    else:
+        mine = [["", here_now, "", ""]] if (here_now := repo.head) else []
+    if not mine:
         raise say.no_branch(name)
+    _, head, remote, ref = mine[0]
     target = config.ledger_lane
     if name:
-        up = repo.text("for-each-ref", "--format=%(upstream:remotename) %(upstream:remoteref)", f"refs/heads/{name}")
-        remote, _, ref = up.partition(" ")
         target = lane_of(config, config.remote, f"refs/heads/{name}") or lane_of(config, remote, ref) or target
     return Job(target, name, head, name == here, prp)
 
@@ -307,6 +311,8 @@ class _Landing:
             raise say.not_green(self.what.lane, report)
 
     def _push(self, grip: Grip, intent: Intent, info: dict[str, Any]) -> pushing.Pushed:
+        if (quiet_s := self.store.quiet_s()) > 0:
+            raise lane_say.just_adopted(self.what.lane, quiet_s)
         needs_s = self.config.times.lease_ms / 4000
         if not grip.covers(2 * needs_s) and isinstance(again := self.lock.renew(grip.lease), Granted):
             grip.lease = again.lease
@@ -356,8 +362,9 @@ class _Landing:
         raise AssertionError
 
     def _landed(self, intent: Intent, look: Look) -> Outcome:
-        line = self.repo.commits(intent.base, str(look.tip), "--first-parent")
-        count = len(self.repo.commits(intent.base, intent.head))
+        tip = str(look.tip)
+        line = [tip] if tip == intent.head else self.repo.commits(intent.base, tip, "--first-parent")
+        count = len(self.repo.messages(intent.base, intent.head))
         state = IN_CI if self.config.gate == "ci" else LANDED
         return Outcome(
             *(state, self.what, intent.head, intent.base, count),

@@ -337,6 +337,8 @@ def observe(repo: Repo, config: Config, state: LaneState, intent: Intent | None 
     tip = repo.remote_tip(config.remote, state.name).sha
     if tip and not repo.has(tip):
         repo.fetch_tip(config.remote, state.name)
+    if intent and tip == intent.head and state.seen == intent.base and not state.kept and not repo.shallow:
+        return "in", Look(tip=tip, since=intent.base, heads=[tip], foreign=[], moved=[])  # it is all that came
     kept = {k.head: k.base for k in state.kept}
     if intent:
         kept[intent.head] = intent.base

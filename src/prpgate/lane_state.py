@@ -138,7 +138,7 @@ class LaneState(NamedTuple):
     fence: int  # the newest ever given; `break` wants exactly this one
     holder: Holder | None
     intent: Intent | None  # base is "" for a commit that CI looks at without anybody's intent
-    queue: Sequence[Place]  # NOT_TOLD in the answers Granted, Done and Reported, as are the two times below (None)
+    queue: Sequence[Place]  # NOT_TOLD to who holds, releases or reports, nor the two times below (None)
     closed: Closing | None
     seen: str | None  # the tip up to which every commit has been attributed
     looker: str | None  # the agent who looks, while reconciling

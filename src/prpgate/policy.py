@@ -34,7 +34,7 @@ def working_tree(repo: Repo) -> Config | None:
 
 def record(repo: Repo) -> tuple[str, str] | None:
     """(remote, branch) of the lane that is the record: as installed, else as the working tree says."""
-    remote, _, branch = (repo.config(RECORD) or "").partition(" ")
+    remote, _, branch = (repo.setting(RECORD) or "").partition(" ")
     if remote and branch:
         return remote, branch
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import tempfile
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .gitrepo import quiet_env
 from .interrupts import held_back
 from .model import ZERO
+from .vouching import VOUCHER, Voucher, question
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 TOOK, REFUSED, NOT_SENT, UNKNOWN, STOPPED = "took", "refused", "not-sent", "unknown", "stopped"
 FENCE, HOLD = "PRP_LAND_FENCE", "PRP_LAND_HOLD"  # how our own pre-push hook knows the landing that it belongs to
 END_S = 5.0
+LOOK_S = 0.5  # how often to look whether the lane is still ours
+TICK_S = 0.02  # ... and whether git has ended, where the kernel cannot tell
 
 
 class Pushed(NamedTuple):
@@ -43,10 +48,16 @@ def push(repo: Repo, remote: str, lease: Lease, intent: Intent, *, lost: Callabl
     command = ["git", "push", "--porcelain", "--no-follow-tags", f"--force-with-lease={ref}:{expected}"]
     with tempfile.TemporaryDirectory(prefix="prp-push-") as folder:
         trace = os.path.join(folder, "trace")
-        env = {**quiet_env(), FENCE: str(lease.fence), HOLD: lease.hold, "GIT_TRACE2_EVENT": trace}
+        voucher = Voucher(os.path.join(folder, "s"), question(intent.head, intent.base, ref))
+        env = {**quiet_env(), FENCE: str(lease.fence), HOLD: lease.hold, VOUCHER: voucher.path}
+        env["GIT_TRACE2_EVENT"] = trace
         env.pop("PRP_BREAK_GLASS", None)  # this push does have the lock
         # Files, not pipes: what a hook leaves running would keep a pipe open. A session of its own: Ctrl-C is for us.
-        with open(os.path.join(folder, "out"), "w+b") as out, open(os.path.join(folder, "err"), "w+b") as err:
+        with (
+            contextlib.closing(voucher),
+            open(os.path.join(folder, "out"), "w+b") as out,
+            open(os.path.join(folder, "err"), "w+b") as err,
+        ):
             process = subprocess.Popen(
                 [*command, remote, f"{intent.head}:{ref}"],
                 cwd=repo.path,
@@ -56,7 +67,7 @@ def push(repo: Repo, remote: str, lease: Lease, intent: Intent, *, lost: Callabl
                 stderr=err,
                 start_new_session=True,
             )
-            stopped = _wait(process, lost)
+            stopped = _wait(process, lost, voucher)
             out.seek(0)
             err.seek(0)
             told, text = out.read().decode("utf-8", "replace"), err.read().decode("utf-8", "replace").strip()
@@ -73,16 +84,27 @@ def push(repo: Repo, remote: str, lease: Lease, intent: Intent, *, lost: Callabl
         return Pushed(said, text)
 
 
-def _wait(process: subprocess.Popen[bytes], lost: Callable[[], bool]) -> bool:
-    """Until the push ends; True when it was made to."""
+def _wait(process: subprocess.Popen[bytes], lost: Callable[[], bool], voucher: Voucher) -> bool:
+    """Until the push ends, vouching for it meanwhile; True when it was made to end."""
     try:
-        while True:
-            try:
-                process.wait(0.5)
-                return False
-            except subprocess.TimeoutExpired:
-                if lost():
+        with contextlib.ExitStack() as at_the_end:
+            poll = select.poll()
+            every_s = TICK_S
+            if hasattr(os, "pidfd_open"):
+                pidfd = os.pidfd_open(process.pid)
+                at_the_end.callback(os.close, pidfd)
+                poll.register(pidfd, select.POLLIN)
+                every_s = LOOK_S
+            if voucher.listener is not None:
+                poll.register(voucher.listener, select.POLLIN)
+            while process.poll() is None:
+                ready = {fd for fd, _ in poll.poll(every_s * 1000)}
+                if lost() and process.poll() is None:
                     break
+                if voucher.listener is not None and voucher.listener.fileno() in ready:
+                    voucher.answer(not lost())
+            else:
+                return False
     except KeyboardInterrupt:
         pass
     with held_back():

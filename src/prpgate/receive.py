@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import allowance, break_glass, hook_filter, lane, policy
 from .errors import CouldNotTell, StoreDown, UsageError, UserError
-from .gitrepo import Served, lane_of
+from .gitrepo import lane_of
 from .messages import lane as lane_say
 from .messages import server as say
 from .model import ZERO, Agent, Intent, RefUpdate
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .config import Config
     from .identity import Process
     from .lock import MergeLock
+    from .served import Served
     from .store.client import Store
 
 OID_LENGTHS = (40, 64)  # SHA-1 and SHA-256 repositories

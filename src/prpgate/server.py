@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from . import allowance, data, hook_filter, install, policy
 from .errors import UserError
-from .gitrepo import Served
 from .install import MADE_FOLDER, Folder, Report
 from .messages import server as say
+from .served import Served
 
 if TYPE_CHECKING:
     from .config import Config

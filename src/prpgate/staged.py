@@ -67,6 +67,9 @@ class Staged(Repo):
         if tip := self._ahead[record][0]:
             self._ahead[f"{tip}:{FILE}"] = self._ahead[f"{record}:{FILE}"]
 
+    def _tips(self, tracking: str, own: str) -> tuple[str | None, str | None]:
+        return self.sha(tracking), self.sha(own)
+
     def sha(self, rev: str) -> str | None:
         return self._ahead[rev][0] if rev in self._ahead else super().sha(rev)
 

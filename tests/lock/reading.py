@@ -353,7 +353,7 @@ class Lane:
             return {"outcome": "lost"}
         self.note("release", h.who.get("agent"), h.who.get("sha"))
         self.end()
-        return {"outcome": "done"}
+        return {"outcome": "released"}
 
     def leave(self, a: dict[str, Any]) -> dict[str, Any]:
         self.reap()

@@ -129,7 +129,7 @@ def as_stored(lane: Lane) -> dict[str, Any]:
     }
 
 
-BRIEF = ("granted", "done", "reported")  # answers that say nothing of the line, nor how long holds take
+BRIEF = ("granted", "released", "reported")  # answers that say nothing of the line, nor how long holds take
 
 
 def as_answered(lane: Lane, outcome: str) -> dict[str, Any]:

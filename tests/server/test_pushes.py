@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from prpgate import prps, receive, server
-from prpgate.gitrepo import Served
 from prpgate.lock import Granted, Who
 from prpgate.model import Intent, RefUpdate
+from prpgate.served import Served
 from tests.e2e.conftest import LEDGER
 from tests.hooks import milestone
 from tests.server.conftest import Guarded, said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import sys
 import threading
@@ -76,6 +77,8 @@ class Live:
 
 
 def land(args: argparse.Namespace, out: Output) -> int:
+    # Importing redis-py takes as long as what git is asked meanwhile; done side by side they cost one of them.
+    threading.Thread(target=importlib.import_module, args=("prpgate.store.client",), daemon=True).start()
     session = ops.Session(url=args.redis_url)
     job = None
     try:

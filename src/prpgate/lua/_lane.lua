@@ -449,7 +449,7 @@ local function durations() -- p50 and p90 of the last holds, in ms
 end
 
 -- The line and the usual length of a hold are for those who wait or look on: a hand-over is quicker without them.
-local BRIEF = { granted = true, done = true, reported = true }
+local BRIEF = { granted = true, released = true, reported = true }
 
 local function view(brief)
   local v = { now = NOW, state = state(), phase = S.phase, fence = S.fence or '0', seen = S.seen, window_ms = left('window'),
@@ -486,6 +486,7 @@ end
 local function answer(outcome_name, more)
   local a = more or {}
   write()
-  a.outcome, a.state = outcome_name, view(BRIEF[outcome_name])
+  a.state = view(BRIEF[outcome_name])
+  a.outcome = outcome_name
   return cjson.encode(a)
 end

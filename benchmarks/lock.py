@@ -178,7 +178,7 @@ def main() -> int:
     pythons = {OURS: sys.executable, FLOOR: sys.executable}
     if not args.quick:
         pythons |= dict.fromkeys(PEERS if args.peers else ("redis-py",), args.peers or sys.executable)
-    rounds, wait_s, run_s = (1, ASK_S, 3.0) if args.quick else (3, 2 * ASK_S, 3.0)
+    rounds, wait_s, run_s = (1, ASK_S, 3.0) if args.quick else (2, 2 * ASK_S, 4.0)
     with tempfile.TemporaryDirectory(prefix="pb-") as folder:
         own = Embedded("example.org/bench/app", folder)
         own.ensure(10)

@@ -191,6 +191,8 @@ def test_after_a_wipe_nobody_lands_for_one_lease(tmp_path: Path, home: Path) -> 
     refused = project.ana.git("push", "-q", ok=False)
     assert refused.code != 0
     assert "adopted anew" in refused.err
+    landing = json.loads(project.ana.prp("land", "--json", ok=False).out)
+    assert (landing["landed"], landing["error"]["code"]) == (False, "adopted")
     time.sleep(4.2)
     push_until_landed(project.ana)
     assert "57" in project.ana.prp("redis-sync").out

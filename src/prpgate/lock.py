@@ -206,8 +206,9 @@ class MergeLock:
     ) -> Judged:
         """A run ended with "green", "red" or "unknown". `fence`: of a run that has the lane, None for one without.
 
-        `close_after` reds in a row close the lane. `in_branch` and `later_green` matter for a run without the lane: its red closes the lane only while the commit
-        is in the branch and no later tip is green. `by` and `reason` go to the closed sign.
+        `close_after` reds in a row close the lane. `in_branch` and `later_green` matter for a run without the lane:
+        its red closes the lane only while the commit is in the branch and no later tip is green. `by` and `reason` go
+        to the closed sign.
         """
         raw = self._run(
             "verdict",

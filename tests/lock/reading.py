@@ -593,7 +593,7 @@ class Lane:
             self.records[head] |= {"run_url": a["run_url"]} if "run_url" in a else {}
         opened = False
         # after a person opened it, only what landed later may close it
-        old = self.opened_at is not None and self.records.get(head, {}).get("at", 0) <= self.opened_at
+        old = self.opened_at is not None and self.records.get(head, {}).get("at", 0) < self.opened_at
         if counts and result == "red" and not old and (under_lock or (a["in_branch"] and not a["later_green"])):
             self.reds.append(head)
             if self.closed is None and len(self.reds) >= a.get("close_after", 1):

@@ -31,7 +31,7 @@ if not settled then
 end
 mark(A.head, { verdict = result, run_url = A.run_url, unproven = not final(result) })
 local opened = false
-local newer = not S.opened_at or (known.at or 0) > num('opened_at')
+local newer = not S.opened_at or (known.at or 0) >= num('opened_at')
 if news and result == 'red' and newer and (locked or A.in_branch and not A.later_green) then
   put('reds', num('reds') + 1)
   put('red_head', S.red_head or A.head)

@@ -109,11 +109,15 @@ def held(state: LaneState, position: int, reserved_ms: float) -> UserError:
 def closed(state: LaneState) -> LaneClosed:
     c = state.closed
     assert c is not None
+    opens = "a person opens it" if c.kind == "person" else "such a fix is green, or a person opens it"
+    back = ("or take it back", "prp land --revert") if c.culprit_sha else None
     return LaneClosed(
         f"{state.name} is closed by {inert(c.by)} since {span(c.since_ms / 1000)}: {inert(c.reason)} Nothing is lost.",
         code="closed",
-        hint="A revert of what broke it may land, or a fix by its own agent. It opens when the branch is green.",
+        hint="Until then only fixes land: a revert of what broke it, a fix by its own agent, a hotfix "
+        f"(prp land --hotfix, for those whom prp.toml names). It opens when {opens}.",
         next_action="prp lock status",
+        otherwise=back,
     )
 
 

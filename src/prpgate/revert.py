@@ -40,8 +40,8 @@ def plan(repo: Repo, lock: MergeLock, asked: str, tip: str) -> Plan:
         raise say.not_in_lane(name, sha)
     if not candidate.follows(repo, sha, tip):
         raise say.brought_by_a_merge(name, sha, _merge_of(repo, sha, tip))
-    if REVERTS.search(repo.message(sha)):
-        raise say.is_a_revert(name, sha)
+    if taken := REVERTS.search(repo.message(sha)):
+        raise say.is_a_revert(name, sha, taken[1])
     gone = _taken_back(repo, sha, tip)
     if sha in gone:
         raise say.already(name, sha, gone[sha])
@@ -50,8 +50,9 @@ def plan(repo: Repo, lock: MergeLock, asked: str, tip: str) -> Plan:
         gone |= _taken_back(repo, commits[-1], tip)
     within = [c for c in commits if c not in gone]
     for commit in within:
-        if any(what not in commits for what in REVERTS.findall(repo.message(commit))):
-            raise say.is_a_revert(name, commit, of=sha)
+        for what in REVERTS.findall(repo.message(commit)):
+            if what not in commits:
+                raise say.is_a_revert(name, commit, what, of=sha)
     return Plan(sha, repo.text("show", "--no-patch", "--format=%s", sha), tuple(within))
 
 

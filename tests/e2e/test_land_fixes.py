@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import pytest
 from prpgate import ops
 from prpgate.lock import Granted, Who
 from tests.e2e.conftest import LEDGER, Project
-from tests.e2e.test_land import answer, begin, end, events, hold_the_lane, local, nothing_left, status, until
+from tests.e2e.test_land import answer, begin, end, events, local, nothing_left, status, until
 from tests.world import run
 
 if TYPE_CHECKING:
@@ -39,6 +40,16 @@ def landed(clone: Clone, *args: str) -> dict[str, Any]:
     said = answer(clone.prp("land", *args, "--json"))
     assert said["landed"] is True
     return said
+
+
+def hold(project: Project) -> tuple[subprocess.Popen[str], Path]:
+    """A landing of ana's that the remote takes when the file is made, and not before."""
+    go = project.folder / "go"
+    project.remote_hook("pre-receive", f"#!/bin/sh\nwhile ! test -e {go}; do sleep 0.05; done\n")
+    project.ana.commit_files("slow", {"slow.txt": "slow"})
+    process = begin(project.ana)
+    until(lambda: (status(project.ana)["holder"] or {}).get("phase") == "intent", "the slow push began")
+    return process, go
 
 
 def lock(clone: Clone) -> MergeLock:
@@ -77,13 +88,14 @@ def test_a_hotfix_goes_next_and_everybody_sees_why(hot: Project) -> None:
     cleo, dora, ops1 = hot.join("cleo"), hot.join("dora"), hot.join("ops-1")
     for clone in (cleo, dora, ops1):
         clone.commit_files(f"work of {clone.agent}", {f"{clone.agent}.txt": "x"})
-    slow = hold_the_lane(hot, 4)
+    slow, go = hold(hot)
     behind = [begin(cleo)]
     until(lambda: len(status(cleo)["queue"]) == 1, "cleo stands in line")
     urgent = begin(ops1, "--hotfix", "--reason", "logins fail")
     until(lambda: len(status(cleo)["queue"]) == 2, "ops-1 stands in line")
     behind.append(begin(dora))
     until(lambda: len(status(cleo)["queue"]) == 3, "dora stands in line")
+    time.sleep(0.6)  # dora's first line
     lane = status(cleo)
     assert [(t["agent"], t["kind"], t["reason"]) for t in lane["queue"]] == [
         ("ops-1", "hotfix", "logins fail"),
@@ -92,11 +104,13 @@ def test_a_hotfix_goes_next_and_everybody_sees_why(hot: Project) -> None:
     ]
     assert lane["holder"]["agent"] == "ana", "what is under way goes on"
     assert "hotfix by ops-1 goes first: logins fail" in cleo.prp("lock", "status", "main").out
+    go.touch()
     done = [end(p) for p in (slow, urgent, *behind)]
     assert [d.code for d in done] == [0, 0, 0, 0], done
     assert hot.subjects()[:4] == ["work of dora", "work of cleo", "work of ops-1", "slow"]
     assert "3rd of 3 · ana pushing" in done[3].err, done[3]
     assert "· hotfix by ops-1 goes first: logins fail ·" in done[3].err, done[3]
+    assert "2nd of 2 · ana pushing" in done[2].err, "cleo saw it when it happened"
     logged = [(e["agent"], e["detail"]) for e in events(cleo) if e["event"] == "hotfix"]
     assert logged == [("ops-1", "logins fail")]
     assert not [e for e in events(cleo) if e["event"] in ("break", "expired", "not-landed", "unseen")]
@@ -107,13 +121,14 @@ def test_a_kept_place_does_not_delay_a_hotfix(hot: Project) -> None:
     """A refused push has a place, and with it a grace window; a hotfix waits for nobody who is not there."""
     ben = hot.join("ben")
     ben.commit_files("work of ben", {"b.txt": "b"})
-    slow = hold_the_lane(hot, 3)
-    assert ben.git("push", "-q", ok=False).code != 0
-    ana2 = hot.clone("ana2")
+    ana2 = hot.join("ana2")
     ana2.env = {"PRP_AGENT": "ana"}
-    ana2.prp("join")
     ana2.commit_files("urgent", {"u.txt": "u"})
+    slow, go = hold(hot)
+    assert ben.git("push", "-q", ok=False).code != 0
     urgent = begin(ana2, "--hotfix")
+    until(lambda: len(status(ben)["queue"]) == 2, "the hotfix stands in line")
+    go.touch()
     assert [end(p).code for p in (slow, urgent)] == [0, 0]
     names = [e["event"] for e in events(ben)]
     of_ana = [n for n, e in enumerate(events(ben)) if e["event"] == "landed" and e["agent"] == "ana"]
@@ -250,7 +265,7 @@ def test_never_a_revert_of_a_revert_and_never_twice(project: Project) -> None:
     back = landed(project.ana, "--revert", bad)["sha"]
     said = refused(project.ana, "--revert", back)
     assert said["error"]["code"] == "is-a-revert"
-    assert "git cherry-pick" in said["next_action"]
+    assert said["next_action"] == f"git cherry-pick -x {bad[:10]} && prp land"
     said = refused(project.ana, "--revert", bad)
     assert (said["error"]["code"], back[:10] in said["error"]["message"]) == ("already-reverted", True)
     # By hand it is somebody's own decision; then the commit is there again, and can be taken back again.
@@ -373,14 +388,15 @@ def test_another_revert_is_no_fix_of_a_closed_lane(project: Project) -> None:
 
 def test_a_revert_waits_its_turn_and_looks_again(project: Project) -> None:
     """Two take the same landing back; the second finds it done."""
-    ben = project.join("ben")
+    ben, cleo = project.join("ben"), project.join("cleo")
     bad = project.ana.commit_files("break it", {"bad.txt": "x"})
     landed(project.ana)
-    slow = hold_the_lane(project, 3)
+    slow, go = hold(project)
     both = [begin(ben, "--revert", bad, "--json")]
     until(lambda: len(status(ben)["queue"]) == 1, "ben stands in line")
-    cleo = project.join("cleo")
     both.append(begin(cleo, "--revert", bad, "--json"))
+    until(lambda: len(status(ben)["queue"]) == 2, "cleo stands in line")
+    go.touch()
     assert end(slow).code == 0
     first, second = [end(p) for p in both]
     assert (first.code, second.code) == (0, 1), (first, second)
@@ -480,11 +496,12 @@ def test_quiet_for_400_ms_and_then_a_line_on_each_change(project: Project) -> No
 def test_lock_status_says_when_it_is_whose_turn(project: Project) -> None:
     ben = project.join("ben")
     ben.commit_files("work of ben", {"b.txt": "b"})
-    slow = hold_the_lane(project, 3)
+    slow, go = hold(project)
     waiting = begin(ben)
     until(lambda: len(status(ben)["queue"]) == 1, "ben stands in line")
     said = ben.prp("lock", "status", "main").out
     assert "1. ben  waiting for" in said
     assert ", turn about " in said
     assert ", latest " in said
+    go.touch()
     assert [end(p).code for p in (slow, waiting)] == [0, 0]

@@ -268,6 +268,8 @@ class Lane:
             self.queue.sort(key=lambda x: x.number)
             if who.get("hotfix"):
                 self.note("hotfix", who["agent"], who.get("sha"), who["hotfix"])
+                # whom it passed sees at once why
+                self.wakes |= {x.id: "hotfix" for x in self.queue if x.number > t.number and self.is_there(x)}
         t.who = {**who, "since": t.since, **({"fixer": True} if a.get("fixer") else {})}
         t.alive_until = self.now + self.times["alive_ms"]
         self.wakes.pop(t.id, None)

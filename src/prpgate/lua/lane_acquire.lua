@@ -27,8 +27,13 @@ local function rank(t, old)
   local _, n = find(ticket)
   table.remove(Q, n)
   redis.call('ZINCRBY', QS, is and -FAR or FAR, ticket)
-  table.insert(Q, redis.call('ZRANK', QS, ticket) + 1, t)
-  if is then log('hotfix', { agent = me.agent, sha = me.sha, detail = me.hotfix }) end
+  n = redis.call('ZRANK', QS, ticket) + 1
+  table.insert(Q, n, t)
+  if not is then return end
+  log('hotfix', { agent = me.agent, sha = me.sha, detail = me.hotfix })
+  for behind = n + 1, #Q do -- they see at once why they moved down
+    if there(Q[behind]) then wake(Q[behind].id, 'hotfix') end
+  end
 end
 
 local function stand_in_line()

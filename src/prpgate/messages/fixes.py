@@ -60,8 +60,9 @@ def nothing_closed_it(state: LaneState) -> UserError:
     return UserError(
         f"{state.name} {what}: say which commit to take back.",
         code="no-culprit",
-        hint=f"These landed last:\n  prp lane log {quote(state.name)}",
-        next_action="prp land --revert SHA",
+        hint="What landed here:",
+        next_action=f"prp lane log {quote(state.name)}",
+        otherwise=("then", "prp land --revert SHA"),
     )
 
 
@@ -89,19 +90,20 @@ def sideways(lane: str, sha: str, base: str) -> UserError:
         f"{sha[:10]} merged {lane} into a branch and was pushed as it was, so the line of {lane} before it "
         f"({base[:10]}) is not its first parent. Taking it back by rule could take others' work with it.",
         code="sideways",
-        hint="Look at both parents, take back the commits that are wrong, and land that:",
-        next_action=f"git show --stat {sha[:10]}^1 && git revert SHA && prp land",
+        hint="Look what it brought, take back by hand what is wrong, and land that:",
+        next_action=f"git log {base[:10]}..{sha[:10]}",
+        otherwise=("then", "git revert SHA && prp land"),
     )
 
 
-def is_a_revert(lane: str, sha: str, of: str | None = None) -> UserError:
+def is_a_revert(lane: str, sha: str, taken: str, of: str | None = None) -> UserError:
     what = f"the landing of {of[:10]} holds {sha[:10]}, which" if of else f"{sha[:10]}"
     return UserError(
         f"{what} takes another commit back itself. Taking it back would bring into {lane} what was taken out, "
         "unseen by anybody.",
         code="is-a-revert",
         hint="To bring the work back, bring it as work, on a branch on top of the tip, and mended:",
-        next_action="git cherry-pick -x SHA && prp land",
+        next_action=f"git cherry-pick -x {taken[:10]} && prp land",
         otherwise=("or as it was, by hand", f"git revert {sha[:10]} && prp land"),
     )
 

@@ -48,11 +48,14 @@ def plan(repo: Repo, lock: MergeLock, asked: str, tip: str) -> Plan:
     commits = _landing(repo, lock, sha)
     if len(commits) > 1:
         gone |= _taken_back(repo, commits[-1], tip)
-    within = [c for c in commits if c not in gone]
-    for commit in within:
-        for what in REVERTS.findall(repo.message(commit)):
-            if what not in commits:
-                raise say.is_a_revert(name, commit, what, of=sha)
+    within = []
+    for commit in commits:
+        takes = REVERTS.findall(repo.message(commit))
+        if commit in gone or (takes and all(gone.get(what) == commit and what in commits for what in takes)):
+            continue  # it and what it takes back, in this very landing, have cancelled each other
+        if takes:
+            raise say.is_a_revert(name, commit, takes[0], of=sha)
+        within.append(commit)
     return Plan(sha, repo.text("show", "--no-patch", "--format=%s", sha), tuple(within))
 
 

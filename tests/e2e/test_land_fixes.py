@@ -18,6 +18,8 @@ from tests.e2e.test_land import answer, begin, end, events, local, nothing_left,
 from tests.world import run
 
 if TYPE_CHECKING:
+    import subprocess
+
     from prpgate.lock import MergeLock
     from tests.world import Clone, Result
 
@@ -277,6 +279,21 @@ def test_never_a_revert_of_a_revert_and_never_twice(project: Project) -> None:
     assert "bad.txt" not in show(project, "ls-tree", "--name-only", "main")
 
 
+def test_what_a_landing_took_back_itself_does_not_come_back(project: Project) -> None:
+    before = show(project, "rev-parse", "main^{tree}")
+    slip = project.ana.commit_files("a slip", {"slip.txt": "s"})
+    project.ana.git("revert", "--no-edit", slip)
+    head = landed(project.ana)["sha"]
+    said = refused(project.ana, "--revert", head)
+    assert (said["error"]["code"], "in its landing" in said["error"]["message"]) == ("is-a-revert", False)
+    slip = project.ana.commit_files("another slip", {"slip.txt": "s"})
+    project.ana.git("revert", "--no-edit", slip)
+    project.ana.commit_files("good", {"good.txt": "g"})
+    landed(project.ana, "--revert", landed(project.ana)["sha"])
+    assert show(project, "rev-parse", "main^{tree}") == before
+    assert project.subjects()[0] == 'Revert "good"'
+
+
 def test_a_landing_that_holds_a_revert_of_older_work_is_not_taken_back(project: Project) -> None:
     old = project.ana.commit_files("old", {"old.txt": "x"})
     landed(project.ana)
@@ -341,19 +358,21 @@ def test_milestones_go_back_with_it(project: Project) -> None:
 
 
 def test_a_revert_is_no_evidence_of_work(project: Project) -> None:
+    """It names the PRP and its tree is green, but it is the work taken out."""
     project.ana.prp("start", "P2-040")
-    project.ana.commit_files("P2-040: begin", {"w.txt": "w"})
-    project.ana.commit_files("the milestone stays", {})
+    project.ana.commit_files("start", {})
     landed(project.ana)
-    sha = show(project, "rev-parse", "main~1")
     work = project.ana.commit_files("P2-040: break it", {"bad.txt": "x"})
     landed(project.ana)
     landed(project.ana, "--revert", work)
-    landed(project.ana, "--revert", sha)
     project.ana.git("pull", "-q", "--rebase")
     record = lock(project.ana).record(project.tip())
     assert record is not None
     assert (record.prps, record.code) == (("P2-040",), True)
+    project.ana.prp("smoke")
+    project.ana.prp("complete", "P2-040")
+    one = json.loads(project.ana.prp("status", "P2-040", "--json").out)["prp"]
+    assert (one["status"], one["phase"]) == ("in_progress", "completing"), "it waits for work to land"
 
 
 def test_red_closes_and_the_revert_of_the_culprit_opens(project: Project) -> None:
@@ -401,6 +420,7 @@ def test_a_revert_waits_its_turn_and_looks_again(project: Project) -> None:
     first, second = [end(p) for p in both]
     assert (first.code, second.code) == (0, 1), (first, second)
     assert answer(second)["error"]["code"] == "already-reverted"
+    assert "was taken back already, by" in answer(second)["error"]["message"]
     assert show(project, "log", "--format=%s", "main").count('Revert "break it"') == 1
 
 

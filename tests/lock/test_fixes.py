@@ -108,6 +108,15 @@ def test_no_window_and_no_kept_place_delays_it(s: Scene) -> None:
     assert isinstance(hotfix(s, "h1"), Granted)
 
 
+def test_a_window_of_an_earlier_hotfix_that_is_not_there_does_not_delay_the_next(s: Scene) -> None:
+    lease = s.holds("ann")
+    hotfix(s, "h1")
+    s.lock.leave("h1", keep=True)
+    s.lock.release(lease)
+    assert s.lock.state().window_ms > 0
+    assert isinstance(hotfix(s, "h2"), Granted)
+
+
 def test_no_window_opens_before_it(s: Scene) -> None:
     lease = s.holds("ann")
     assert isinstance(s.push("ben"), Refused)

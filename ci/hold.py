@@ -5,6 +5,7 @@ Whatever goes wrong with the store here costs the lane its news of this run, nev
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import threading
@@ -15,6 +16,7 @@ from prpgate import identity, lane, prps, smoke, watcher
 from prpgate.errors import CouldNotTell, StoreDown, UserError
 from prpgate.lock import Granted, Lost, MergeLock, Who
 from prpgate.messages import smoke as say
+from prpgate.messages.lane import nth
 from prpgate.model import Verdict
 from prpgate.store.client import connect
 
@@ -47,6 +49,10 @@ class Hold:
     def __exit__(self, *_: object) -> None:
         return None
 
+    def again(self, attempt: int, needs_s: float) -> bool:
+        """Attempt number so and so (from 1) was red: is there time for another, which takes at most `needs_s`?"""
+        return True
+
     def give(self, result: str, reason: str) -> str:
         """Give the verdict and let go. Says what became of it."""
         return self.why
@@ -62,6 +68,7 @@ class LaneHold(Hold):
         self.tree = repo.tree(head) or ""
         self.steps = smoke.steps_hash(config.smoke, config.smoke_budget_s)
         self.lease: Lease | None = None
+        self.until = 0.0  # of the lease's cap: no renewal goes beyond it
         self.over = threading.Event()
         self.renewing = threading.Thread(target=self._renew, name="renew", daemon=True)
 
@@ -77,6 +84,7 @@ class LaneHold(Hold):
                 )
                 if isinstance(answer, Granted):
                     self.lease, self.fence = answer.lease, str(answer.lease.fence)
+                    self.until = time.monotonic() + answer.lease.cap_ms / 1000
                     self.renewing.start()
             self.why = say.adopted(self.name, self.fence) if self.lease else say.apart(self.name)
         else:
@@ -110,6 +118,15 @@ class LaneHold(Hold):
         if store:
             store.close()
 
+    def again(self, attempt: int, needs_s: float) -> bool:
+        if self.lease is None:
+            return True
+        if time.monotonic() + needs_s > self.until:
+            return False
+        with contextlib.suppress(StoreDown):
+            self.lock.ci_renew(self.lease, tried=nth(attempt))
+        return True
+
     def give(self, result: str, reason: str) -> str:
         self.over.set()  # a renewal after the verdict would only be told that it is over
         tries = TRIES if result != smoke.UNKNOWN else 1  # a cancelled run has seconds left
@@ -133,6 +150,7 @@ class LaneHold(Hold):
                 by=AGENT,
                 reason=reason,
                 run_url=self.event.run_url,
+                close_after=self.config.close_after,
             )
             said = say.judged(self.name, result, judged)
         if result != smoke.UNKNOWN:

@@ -105,7 +105,32 @@ def run_steps(repo: Repo, config: Config, log: runner.Log) -> SmokeReport:
     return report
 
 
-def prove(repo: Repo, config: Config, event: runner.Event, head: str, log: runner.Log) -> Outcome:
+def is_the_commit(repo: Repo, config: Config, head: str) -> bool:
+    """Is what is checked out still the commit that this run is about?"""
+    state = smoke.tree_state(repo, config.ledger_path)
+    return state is not None and state.head == head and not state.dirty
+
+
+def run_again(repo: Repo, config: Config, head: str, log: runner.Log, hold: Hold) -> tuple[SmokeReport, str]:
+    """Run the steps, and once more (`lane.red_retries` times) while they are red and there is time for it. Never on
+    another tree: an attempt that changed tracked files is the last.
+
+    The last attempt counts; what the others were is in the reason. One run knows best that it tried: a second run of
+    the host's would have to be told, and the landing would wait for it.
+    """
+    reds: list[str] = []
+    while True:
+        report = run_steps(repo, config, log)
+        tries = len(reds) + 1
+        may = report.result == smoke.RED and tries <= config.red_retries
+        if may and is_the_commit(repo, config, head) and hold.again(tries, config.smoke_budget_s):
+            reds.append(report.reason)
+            log.line(say.tried_again(tries, report.reason))
+            continue
+        return report, say.after(report.result, reds, report.reason)
+
+
+def prove(repo: Repo, config: Config, event: runner.Event, head: str, log: runner.Log, hold: Hold) -> Outcome:
     """Check and run: the verdict, whoever hears of it."""
     findings: list[Finding] = []
     trouble: list[str] = []
@@ -117,14 +142,14 @@ def prove(repo: Repo, config: Config, event: runner.Event, head: str, log: runne
     except CouldNotTell as e:
         trouble.append(e.message)
         log.tell(runner.command("error", f"{e.message}\n{e.hint or ''}", title="the PRPs could not be checked"))
-    report = run_steps(repo, config, log)
+    report, reason = run_again(repo, config, head, log, hold)
     bad = [say.findings(n)] if (n := sum(f.severity == ERROR for f in findings)) else []
     result = report.result
     if bad and not report.interrupted:
         result = smoke.RED
     elif trouble and result == smoke.GREEN:
         result = smoke.UNKNOWN
-    return Outcome(result, "; ".join([*bad, *trouble, report.reason]), report, findings)
+    return Outcome(result, "; ".join([*bad, *trouble, reason]), report, findings)
 
 
 def lane_for(repo: Repo, config: Config, event: runner.Event, head: str) -> str | None:
@@ -169,7 +194,7 @@ def gate(env: dict[str, str], log: runner.Log, cancel: Cancel) -> int:
     with take(config, repo, event, name, head) as hold:
         log.line(hold.why)
         try:
-            outcome = prove(repo, config, event, head, log)
+            outcome = prove(repo, config, event, head, log, hold)
         except KeyboardInterrupt:
             log.close()
             outcome = Outcome(smoke.UNKNOWN, say.INTERRUPTED, None, [])

@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("lane_state", "outcomes", "waiting", "lock", "events", "vouching", "pushing", "candidate", "grip"),
     ("smoke", "record", "live", "lines", "evidence", "sync", "milestones", "prps"),
     ("break_glass", "allowance", "lane", "watcher", "receive"),
-    ("land",),
+    ("job", "revert", "land"),
     ("ops", "install", "server", "diagnosis"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),
 )

@@ -20,7 +20,8 @@ from .messages import land as say
 from .model import ZERO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from subprocess import CompletedProcess
 
 PREFIX = "prp-land-"
 NO_HOOKS = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
@@ -28,10 +29,11 @@ THEIRS_MOST = 5
 
 
 class Conflict(NamedTuple):
-    """The commits do not go on top of the tip."""
+    """The commits do not go on top of the tip, or what they brought does not come out of it."""
 
     files: list[str]
     theirs: list[str]  # landed commits that touched these files: "9ab41c2 ben: subject", newest first
+    taking_back: str | None = None  # the commit that could not be taken back
 
 
 def _env() -> dict[str, str]:
@@ -104,12 +106,69 @@ def rebase(repo: Repo, tree: Repo, base: str) -> str | Conflict:
     head = tree.head
     if done.returncode == 0 and head:
         return head
-    files = tree.text("diff", "--name-only", "-z", "--diff-filter=U").split("\0")
-    files = [f for f in files if f]
+    if found := _conflict(repo, tree, fork, base):
+        return found
+    raise _could_not("rebase", done)
+
+
+def merge(repo: Repo, tree: Repo, base: str, head: str, message: str) -> str | Conflict:
+    """A merge commit whose first parent is `base`, checked out in the working tree `tree`, and whose second is `head`.
+
+    The first parent is the lane's own line, so what landed reads as one commit there. The message is left as it is.
+    """
+    fork = repo.maybe("merge-base", head, base)
+    if not fork:
+        raise say.no_common_history(base)
+    args = ("--no-ff", "--no-autostash", "--no-edit", "--quiet", "-m", message, head)
+    done = tree.run(*NO_HOOKS, "merge", *args, env=_env(), check=False)
+    made = tree.head
+    if done.returncode == 0 and made and tree.sha("HEAD^1") == base and tree.sha("HEAD^2") == head:
+        return made
+    if found := _conflict(repo, tree, fork, base):
+        return found
+    raise _could_not("merge", done)
+
+
+def revert(repo: Repo, tree: Repo, commits: Sequence[str]) -> str | Conflict | None:
+    """Take commits back, one by one in the order given, on top of what is checked out in the working tree `tree`.
+
+    Git's own revert commits, a merge's against its first parent. What is undone already is left out; None when that is
+    all of it.
+    """
+    base = tree.head
+    assert base is not None
+    for sha in commits:
+        merged = ("-m", "1") if repo.sha(f"{sha}^2") else ()
+        done = tree.run(*NO_HOOKS, "revert", "--no-edit", *merged, sha, env=_env(), check=False)
+        if done.returncode == 0:
+            continue
+        if found := _conflict(repo, tree, sha, base):
+            return found._replace(taking_back=sha)
+        if tree.run("diff-index", "--quiet", "HEAD", "--", check=False).returncode:
+            raise _could_not("revert", done)
+        tree.run(*NO_HOOKS, "reset", "--quiet", "--hard", env=_env())  # our own tree: only git's note of a revert goes
+    return None if tree.head == base else tree.head
+
+
+def reword(tree: Repo, message: str) -> str:
+    """Give the newest commit of a working tree of ours another message; its new id."""
+    args = ("--amend", "--quiet", "--no-verify", "--cleanup=verbatim", "-F", "-")
+    tree.run(*NO_HOOKS, "commit", *args, stdin=message.encode("utf-8", "surrogateescape"), env=_env())
+    head = tree.head
+    assert head is not None
+    return head
+
+
+def _conflict(repo: Repo, tree: Repo, since: str, base: str) -> Conflict | None:
+    """The files that git could not put together, and what landed in since..base that touched them. None: no such."""
+    files = [f for f in tree.text("diff", "--name-only", "-z", "--diff-filter=U").split("\0") if f]
     if not files:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise CouldNotTell(f"git rebase could not go on: {said[-1] if said else done.returncode}.", code="rebase")
+        return None
     paths = [f":(top,literal){f}" for f in files]
     most = f"--max-count={THEIRS_MOST}"
-    theirs = repo.text("log", "--format=%h %an: %s", most, f"{fork}..{base}", "--", *paths).splitlines()
-    return Conflict(files, theirs)
+    return Conflict(files, repo.text("log", "--format=%h %an: %s", most, f"{since}..{base}", "--", *paths).splitlines())
+
+
+def _could_not(what: str, done: CompletedProcess[bytes]) -> CouldNotTell:
+    said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return CouldNotTell(f"git {what} could not go on: {said[-1] if said else done.returncode}.", code=what)

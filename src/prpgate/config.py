@@ -16,6 +16,7 @@ FILE = "prp.toml"
 GATES = ("none", "local", "ci")
 SCOPES = ("machine", "team")
 UNCLAIMED = ("take", "refuse")
+UPDATES = ("rebase", "merge")
 DEFAULT_ID_PATTERN = "(P[0-9]|PRP)-[0-9]+"
 NAME = re.compile(r"[^\s\x00-\x20\x7f~^:\\-][^\x00-\x20\x7f~^:\\]*")  # no option, no control character, no space
 PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
@@ -58,6 +59,10 @@ class Config(NamedTuple):
     ledger_lane: str  # the branch that is the record
     remote: str
     lanes: tuple[str, ...]  # branch names or globs
+    lane_update: str  # how `prp land` brings a branch up to the tip
+    hotfix: tuple[str, ...]  # agents, by name or glob, who may use `prp land --hotfix`; nobody when empty
+    red_retries: int  # how often a red run of the gate is tried again in CI, before it is told
+    close_after: int  # red landings in a row that close a lane
     times: Times
     claim_agent_s: int
     claim_person_s: int
@@ -107,15 +112,18 @@ class _Reader:
         return value
 
     def seconds(self, option: str, default: int, least: int = 1) -> int:
-        value: int = self.take(option, default, int, "a whole number of seconds")
+        return self.number(option, default, least, "a whole number of seconds")
+
+    def number(self, option: str, default: int, least: int, what: str = "a whole number") -> int:
+        value: int = self.take(option, default, int, what)
         if value < least:
-            raise self.wrong(option, value, f"a whole number of seconds from {least} up")
+            raise self.wrong(option, value, f"{what} from {least} up")
         return value
 
-    def texts(self, option: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    def texts(self, option: str, default: tuple[str, ...], least: int = 1) -> tuple[str, ...]:
         value = self.take(option, list(default), list, "a list of texts")
-        if not value or not all(isinstance(v, str) and v for v in value):
-            raise self.wrong(option, value, "a list of texts with at least one in it")
+        if len(value) < least or not all(isinstance(v, str) and v for v in value):
+            raise self.wrong(option, value, "a list of texts" + (" with at least one in it" if least else ""))
         return tuple(value)
 
     def leftovers(self) -> tuple[str, ...]:
@@ -198,6 +206,10 @@ def parse(text: str, source: str) -> Config:
         ledger_lane=r.text("ledger.lane", first_plain),
         remote=remote,
         lanes=branches,
+        lane_update=r.text("lane.update", "rebase", UPDATES),
+        hotfix=r.texts("lane.hotfix", (), least=0),
+        red_retries=r.number("lane.red_retries", 1, 0),
+        close_after=r.number("lane.close_after", 1, 1),
         times=default._replace(
             lease_ms=r.seconds("lane.lease", default.lease_ms // 1000, 3) * 1000,
             cap_ms=r.seconds("lane.cap", default.cap_ms // 1000, 3) * 1000,

@@ -73,6 +73,7 @@ def find(store: Store, repo: Repo, config: Config, tip: str, ids: Collection[str
     ]
     ours = [h for h in sorted(ours, key=lambda h: (tips[h]["at"], h), reverse=True) if repo.is_ancestor(h, tip)]
     ours = [h for h in ours if not _taken_back(repo, str(tips[h].get("base") or ""), h, tip)]
+    ours = [h for h in ours if not _takes_back(repo, str(tips[h].get("base") or ""), h)]
     if not ours:
         return []
     if tip not in tips:  # pushed by nobody we know of, and as good a tip as any
@@ -103,6 +104,11 @@ def _taken_back(repo: Repo, base: str, head: str, tip: str) -> bool:
                 gone.add(what)
             of[sha] = what
     return bool(gone) and any(sha in gone for sha, _ in repo.messages(base or ZERO, head))
+
+
+def _takes_back(repo: Repo, base: str, head: str) -> bool:
+    """Whether a landing is nothing but reverts: it names the PRP whose work it takes out, and is none of it."""
+    return all(REVERTS.search(message) for _, message in repo.messages(base or ZERO, head))
 
 
 def green(store: Store, repo: Repo, config: Config, tip: str, p: PrpState, claim: Claim) -> Evidence | None:

@@ -11,98 +11,56 @@ import contextlib
 import fcntl
 import os
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from . import candidate, identity, lane, policy, pushing, waiting, watcher
-from .errors import CouldNotTell, LaneClosed, StoreDown, UserError
-from .gitrepo import GitError, Repo, lane_of
+from . import candidate, identity, lane, policy, pushing, revert, waiting, watcher
+from .errors import CouldNotTell, LaneClosed, StoreDown
+from .gitrepo import GitError, Repo
 from .grip import Grip
 from .interrupts import held_back
+from .job import FETCHING as FETCHING
+from .job import GATE as GATE
+from .job import IN_CI as IN_CI
+from .job import LANDED as LANDED
+from .job import LOOKING as LOOKING
+from .job import MERGING as MERGING
+from .job import NOTHING as NOTHING
+from .job import PUSHING as PUSHING
+from .job import QUEUED as QUEUED
+from .job import REBASING as REBASING
+from .job import REVERTING as REVERTING
+from .job import UNSEEN as UNSEEN
+from .job import WAITING as WAITING
+from .job import Ears as Ears
+from .job import Job as Job
+from .job import Outcome as Outcome
+from .job import Stage as Stage
+from .job import check as check
+from .job import job as job
+from .job import may_hotfix
 from .lane_state import CLAIMED, HELD, INTENT
 from .lock import Closed, Granted, Lost, MergeLock, Queued
+from .messages import fixes as fixes_say
 from .messages import land as say
 from .messages import lane as lane_say
 from .model import ZERO, Intent, Verdict
 from .refusal import findings_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from .config import Config
     from .lane_state import LaneState
     from .lock import Look, Who
     from .model import Agent
     from .smoke import SmokeReport
-    from .steps import StepResult, StepStart
     from .store.client import Store
 
-LANDED, IN_CI, NOTHING, QUEUED, UNSEEN = "landed", "ci", "up-to-date", "queued", "unseen"
-WAITING, FETCHING, REBASING, GATE, PUSHING, LOOKING = "waiting", "fetching", "rebasing", "gate", "pushing", "looking"
 TRIES = 5  # landings of one call: only a push past the lock takes the tip away from its holder
 LOOKS, LOOK_AGAIN_S = 3, 1.0
 
 
-class Job(NamedTuple):
-    """What is to land where."""
-
-    lane: str
-    branch: str | None  # None: a detached HEAD
-    head: str
-    checked_out: bool
-    prp: str | None
-
-
-class Stage(NamedTuple):
-    """What is going on right now. For the line: the store's answer. For the gate: a step's name."""
-
-    name: str
-    queued: Queued | None = None
-    detail: str = ""
-
-
-class Outcome(NamedTuple):
-    """How it ended, when it did not end with a refusal."""
-
-    state: str  # LANDED, IN_CI (landed, and CI has the lane), NOTHING (it is there already), QUEUED, UNSEEN
-    job: Job
-    sha: str | None = None  # what was pushed
-    base: str | None = None
-    commits: int = 0
-    queued: Queued | None = None
-    catch_up: str | None = None  # the command after which the local branch is what landed
-    beside: bool = False  # it is in the branch, but not on its first-parent line
-    text: str = ""  # what git said of a push that is not seen
-
-
-class Ears(NamedTuple):
-    """Who is told meanwhile."""
-
-    stage: Callable[[Stage], None]
-    line: Callable[[str, str], None]  # of a gate's step
-    step: Callable[[StepStart | StepResult], None]
-    over: Callable[[], None]  # it was pushed, and what the remote says is on record: an interrupt changes nothing now
-
-
-# --- what is to land -------------------------------------------------------------------------------------------------
-
-
-def job(repo: Repo, config: Config, branch: str | None = None, prp: str | None = None) -> Job:
-    """A branch (default: what is checked out) and the lane that it lands on: itself, its upstream, or the record."""
-    here = repo.branch
-    name = branch or here
-    if name:
-        what = "--format=%(refname) %(objectname) %(upstream:remotename) %(upstream:remoteref)"
-        listed = repo.text("for-each-ref", what, f"refs/heads/{name}").splitlines()
-        mine = [line.split(" ") for line in listed if line.startswith(f"refs/heads/{name} ")]
-    else:
-        mine = [["", here_now, "", ""]] if (here_now := repo.head) else []
-    if not mine:
-        raise say.no_branch(name)
-    _, head, remote, ref = mine[0]
-    target = config.ledger_lane
-    if name:
-        target = lane_of(config, config.remote, f"refs/heads/{name}") or lane_of(config, remote, ref) or target
-    return Job(target, name, head, name == here, prp)
+# --- the call --------------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -128,10 +86,14 @@ def land(
     """
     with alone(repo):
         candidate.sweep(repo)
+        if what.hotfix and not may_hotfix(config, me.name):
+            raise fixes_say.not_named(what.lane, me.name, config.hotfix)
         tip = repo.known_tip(config.remote, what.lane)
-        if tip and repo.is_ancestor(what.head, tip):
+        if what.revert is None and tip and repo.is_ancestor(what.head, tip):
             return Outcome(NOTHING, what, what.head, tip)
-        return _Landing(repo, config, store, me, what, ears, url).go(wait_s)
+        one = _Landing(repo, config, store, me, what, ears, url)
+        one.look_first()
+        return one.go(wait_s)
 
 
 class _Overtaken(Exception):
@@ -149,8 +111,19 @@ class _Landing:
         self.lock = MergeLock(store, what.lane, config.times)
         mine = identity.process(os.getpid())
         self.who: Who = lane.contender(repo, me, what.lane, mine, "land", what.prp, what.head)
-        self.fixer = False
+        self.fixer = what.hotfix  # the named override: it may land on a closed lane, and the log says so
+        self.plan: revert.Plan | None = None
         self.landed: Outcome | None = None  # the remote has it and that is on record: nothing takes it back
+
+    def look_first(self) -> None:
+        """What is sure to be refused does not stand in line. What is taken back is settled here, once and for all."""
+        if self.what.revert is not None:
+            self.plan = revert.plan(self.repo, self.lock, self.what.revert, self._fetch())
+            self.what = self.what._replace(revert=self.plan.sha)
+            self.who = self.who._replace(sha=None)
+        if self.what.hotfix:
+            subject = f'Revert "{self.plan.subject}"' if self.plan else self.repo.message(self.what.head).split("\n")[0]
+            self.who = self.who._replace(hotfix=self.what.reason or subject or "no reason given")
 
     def go(self, wait_s: float) -> Outcome:
         until = time.monotonic() + wait_s
@@ -196,6 +169,8 @@ class _Landing:
     def _may_fix(self, state: LaneState) -> bool:
         from . import prps
 
+        if self.plan:
+            return state.closed is not None and state.closed.culprit_sha in self.plan.commits
         base = self.repo.known_tip(self.config.remote, self.what.lane) or ZERO
         ids, _ = prps.prps_of_range(self.repo, self.config, base, self.what.head)
         return lane.fixes(self.repo, self.me.name, ids, Intent(self.what.head, base), state)
@@ -222,7 +197,9 @@ class _Landing:
             self.ears.stage(Stage(FETCHING))
             base = self._fetch()
             self.config = policy.find(self.repo) or self.config  # it may just have landed
-            if base != ZERO and self.repo.is_ancestor(self.what.head, base):
+            if self.what.hotfix and not may_hotfix(self.config, self.me.name):
+                raise fixes_say.not_named(self.what.lane, self.me.name, self.config.hotfix)
+            if not self.plan and base != ZERO and self.repo.is_ancestor(self.what.head, base):
                 self.lock.release(grip.lease)
                 return Outcome(NOTHING, self.what, self.what.head, base)
             with self._candidate(base) as (head, tree):
@@ -252,19 +229,39 @@ class _Landing:
     @contextlib.contextmanager
     def _candidate(self, base: str) -> Iterator[tuple[str, Repo | None]]:
         """The commit to push and, where one is needed, a clean working tree of it."""
+        if self.what.revert:
+            with candidate.worktree(self.repo, base) as tree:
+                yield self._revert(base, tree), tree
+            return
         on_top = candidate.follows(self.repo, base, self.what.head)
         if on_top and self.config.gate != "local":
             yield self.what.head, None
             return
-        with candidate.worktree(self.repo, self.what.head) as tree:
+        merging = not on_top and self.config.lane_update == "merge"
+        with candidate.worktree(self.repo, base if merging else self.what.head) as tree:
             if on_top:
                 yield self.what.head, tree
                 return
-            self.ears.stage(Stage(REBASING))
-            made = candidate.rebase(self.repo, tree, base)
+            self.ears.stage(Stage(MERGING if merging else REBASING))
+            if merging:
+                message = say.merge_message(self.what.branch, self.what.head, self.what.lane, self.what.prp)
+                made = candidate.merge(self.repo, tree, base, self.what.head, message)
+            else:
+                made = candidate.rebase(self.repo, tree, base)
             if isinstance(made, candidate.Conflict):
                 raise say.conflict(self.what.lane, made, self._catch_up(None) or "")
             yield made, tree
+
+    def _revert(self, base: str, tree: Repo) -> str:
+        assert self.what.revert
+        self.ears.stage(Stage(REVERTING))
+        self.plan = revert.plan(self.repo, self.lock, self.what.revert, base)  # others may have landed meanwhile
+        made = candidate.revert(self.repo, tree, self.plan.commits)
+        if made is None:
+            raise fixes_say.nothing_left(self.what.lane, self.plan.sha)
+        if isinstance(made, candidate.Conflict):
+            raise fixes_say.conflict(self.what.lane, made)
+        return revert.worded(self.repo, self.config, tree, self.plan, self.what.reason)
 
     def _judged(self, intent: Intent) -> dict[str, Any]:
         """What the lane keeps of this landing. Raises UserError for what must not land, as the pre-push hook does."""
@@ -362,6 +359,9 @@ class _Landing:
         raise AssertionError
 
     def _landed(self, intent: Intent, look: Look) -> Outcome:
+        # The remote says that our head is its tip or under it. A commit's id is a hash over its tree and its parents,
+        # so the tree there is the one that was gated, and its first parent the base that was written in the intent
+        # (`candidate` made it so). What an id cannot say is asked: whether the lane's own line goes through it.
         tip = str(look.tip)
         line = [tip] if tip == intent.head else self.repo.commits(intent.base, tip, "--first-parent")
         count = len(self.repo.messages(intent.base, intent.head))
@@ -370,6 +370,8 @@ class _Landing:
             *(state, self.what, intent.head, intent.base, count),
             catch_up=self._catch_up(intent.head),
             beside=intent.head not in line,
+            merged=intent.head != self.what.head and bool(self.repo.is_ancestor(self.what.head, intent.head)),
+            taken_back=(self.plan.sha, self.plan.subject, len(self.plan.commits)) if self.plan else None,
         )
 
     def _catch_up(self, landed: str | None) -> str | None:
@@ -379,15 +381,13 @@ class _Landing:
         upstream = f"{self.what.branch}@{{upstream}}"
         up = self.repo.maybe("rev-parse", "--abbrev-ref", upstream) if self.what.branch else None
         dirty = bool(self.repo.run("status", "--porcelain", "--untracked-files=no", check=False).stdout)
+        if landed and self.repo.is_ancestor(self.what.head, landed):
+            how = "--ff-only"
+        else:
+            how = "--no-rebase" if self.config.lane_update == "merge" and not self.plan else "--rebase"
         return say.catch_up(
+            how,
             *(self.config.remote, self.what.lane, None if self.what.checked_out else self.what.branch),
             by_upstream=up == f"{self.config.remote}/{self.what.lane}",
             dirty=dirty,
         )
-
-
-def check(wait: float | None, no_wait: bool) -> float:
-    """Seconds to wait: none, so many, or as long as it takes."""
-    if wait is not None and (no_wait or wait < 0):
-        raise UserError("--wait takes seconds, and not together with --no-wait.", code="usage")
-    return 0.0 if no_wait else float("inf") if wait is None else wait

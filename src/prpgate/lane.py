@@ -99,7 +99,7 @@ def judge_range(repo: Repo, config: Config, base: str, head: str) -> list[Findin
                     sides[0], merged, sides[1:], sha in reverts, base=root, id_pattern=config.id_pattern
                 )
     found += _judge_policy(repo, base, head)
-    known = _known_ids(repo, config, head)
+    known = known_ids(repo, config, head)
     for sha, message in messages if known else []:  # without a ledger nothing can be claimed wrongly
         mend = "git commit --amend" if sha == head else f"git rebase -i {sha[:10]}^"
         for f in rules.check_message(
@@ -120,7 +120,8 @@ def _judge_policy(repo: Repo, base: str, head: str) -> list[Finding]:
     return []
 
 
-def _known_ids(repo: Repo, config: Config, rev: str) -> set[str]:
+def known_ids(repo: Repo, config: Config, rev: str) -> set[str]:
+    """Every id that the ledger of a commit answers to."""
     from . import ledger_scan
 
     if config.one_file_per_prp:

@@ -30,6 +30,7 @@ class Holder(NamedTuple):
     since_ms: float  # ago: since it is held, has landed, or is in CI
     deadline_ms: float  # left; below zero when overdue
     cap_ms: float | None  # left until no renewal helps; None for an offer
+    hotfix: str | None = None  # why it went before everybody else
 
     @property
     def overdue(self) -> bool:
@@ -48,6 +49,7 @@ class Place(NamedTuple):
     kind: str  # WAITING: there, and asks again and again; RESERVED: kept for somebody who is not there
     since_ms: float
     reserved_ms: float  # left; 0 without a reservation
+    hotfix: str | None = None  # why it goes before everybody else
 
 
 class Line(Sequence[Place]):
@@ -78,6 +80,7 @@ class Line(Sequence[Place]):
             kind=kind,
             since_ms=self._now_ms - who.get("since", self._now_ms),
             reserved_ms=reserved_ms,
+            hotfix=who.get("hotfix"),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -249,6 +252,7 @@ def _holder(h: dict[str, Any], phase: str | None) -> Holder:
         since_ms=h["since_ms"],
         deadline_ms=h["deadline_ms"],
         cap_ms=h.get("cap_ms"),
+        hotfix=h.get("hotfix"),
     )
 
 

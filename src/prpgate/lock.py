@@ -183,9 +183,10 @@ class MergeLock:
         state = self._state(raw)
         return Granted(self._lease(raw, who.hold, begun), state) if raw["outcome"] == "granted" else Apart(state)
 
-    def ci_renew(self, lease: Lease) -> Granted | Lost:
-        """The run is still at it. Its cap counts from the landing, over all attempts."""
-        return self._granted("ci_renew", lease.hold, fence=str(lease.fence))
+    def ci_renew(self, lease: Lease, tried: str | None = None) -> Granted | Lost:
+        """The run is still at it. Its cap counts from the landing, over all attempts. `tried` ("1st"): that attempt
+        was red and the run tries again; it is logged, and is no verdict."""
+        return self._granted("ci_renew", lease.hold, fence=str(lease.fence), tried=tried)
 
     def verdict(
         self,
@@ -202,11 +203,13 @@ class MergeLock:
         by: str = "ci",
         reason: str = "",
         run_url: str | None = None,
+        close_after: int = 1,
     ) -> Judged:
         """A run ended with "green", "red" or "unknown". `fence`: of a run that has the lane, None for one without.
 
-        `in_branch` and `later_green` matter for a run without the lane: its red closes the lane only while the commit
-        is in the branch and no later tip is green. `by` and `reason` go to the closed sign.
+        `close_after` reds in a row close the lane. `in_branch` and `later_green` matter for a run without the lane:
+        its red closes the lane only while the commit is in the branch and no later tip is green. `by` and `reason` go
+        to the closed sign.
         """
         raw = self._run(
             "verdict",
@@ -220,6 +223,7 @@ class MergeLock:
             by=by,
             reason=reason,
             run_url=run_url,
+            close_after=close_after,
         )
         return Judged(raw["written"], raw.get("stands"), raw.get("again", False), self._state(raw))
 

@@ -180,6 +180,7 @@ def lane_json(state: LaneState) -> dict[str, Any]:
             "prp": h.prp,
             "sha": h.sha,
             "phase": h.phase,
+            "hotfix": h.hotfix,
             "since": iso(now - h.since_ms),
             "deadline": iso(now + h.deadline_ms),
         }
@@ -194,7 +195,13 @@ def lane_json(state: LaneState) -> dict[str, Any]:
         "holder": holder,
         "fence": state.fence,
         "queue": [
-            {"position": t.position, "agent": t.agent, "since": iso(now - t.since_ms), "kind": t.kind}
+            {
+                "position": t.position,
+                "agent": t.agent,
+                "since": iso(now - t.since_ms),
+                "kind": t.kind if t.hotfix is None else "hotfix",
+                "reason": t.hotfix,
+            }
             for t in state.queue
         ],
         "closed": closed or None,

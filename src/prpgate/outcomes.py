@@ -27,6 +27,7 @@ class Who(NamedTuple):
     op: str  # "push", "land", "server", "ci", "reconcile"
     prp: str | None
     sha: str | None
+    hotfix: str | None = None  # why this goes before everybody else; only `prp land --hotfix` says so
 
 
 class Lease(NamedTuple):

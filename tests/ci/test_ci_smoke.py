@@ -233,7 +233,59 @@ def test_red_closes_the_lane_under_its_culprit(world: World, server: Server) -> 
     assert state.state == "free"
     assert state.closed is not None
     assert (state.closed.kind, state.closed.culprit_sha, state.closed.culprit_agent) == ("red", head, "ana")
-    assert state.closed.reason == "unit ended with 1"
+    assert state.closed.reason == "red twice: unit ended with 1"
+    assert [e.detail for e in reversed(lock.log(100)) if e.event == "verdict"] == ["red (1st)", "red"]
+
+
+ONCE = 'name = "unit"\nrun = "test -e ../tried || { touch ../tried; exit 1; }"'
+
+
+def test_a_red_that_does_not_come_again_is_green_and_says_so(world: World, server: Server) -> None:
+    github = Github(world, ONCE, gate="ci")
+    lock = github.use(server)
+    ended = github.on_push(github.land(lock, "P1-001: work", {"b": "b\n"}))
+    assert (ended.code, ended.outputs["verdict"]) == (0, "green"), ended.log
+    assert "the first attempt was red (unit ended with 1)" in ended.summary
+    assert (lock.state().state, lock.state().closed) == ("free", None)
+    assert [e.detail for e in reversed(lock.log(100)) if e.event == "verdict"] == ["red (1st)", "green"]
+
+
+def test_without_retries_the_first_red_closes(world: World, server: Server) -> None:
+    github = Github(world, ONCE, gate="ci", more="lane.red_retries = 0")
+    lock = github.use(server)
+    assert github.on_push(github.land(lock, "P1-001: work", {"b": "b\n"})).code == 1
+    closed = lock.state().closed
+    assert closed is not None
+    assert closed.reason == "unit ended with 1"
+
+
+def test_no_retry_without_time_for_it_under_the_cap(world: World, server: Server) -> None:
+    github = Github(world, ONCE, gate="ci", more="lane.ci_cap = 30")  # the gate's budget is 60 s
+    lock = github.use(server)
+    assert github.on_push(github.land(lock, "P1-001: work", {"b": "b\n"})).code == 1
+    assert lock.state().closed is not None
+
+
+def test_no_retry_on_a_tree_that_the_first_attempt_changed(world: World, server: Server) -> None:
+    step = """name = "unit"\nrun = "test -e ../tried || { touch ../tried; echo x >> README; exit 1; }\""""
+    github = Github(world, step, gate="ci")
+    lock = github.use(server)
+    assert github.on_push(github.land(lock, "P1-001: work", {"b": "b\n"})).code == 1
+    assert lock.state().closed is not None
+
+
+def test_so_many_red_landings_in_a_row_close_the_lane_under_the_first(world: World, server: Server) -> None:
+    github = Github(world, 'name = "unit"\nrun = "test ! -e bad"', gate="ci", more="lane.close_after = 2")
+    lock = github.use(server)
+    first = github.land(lock, "P1-001: work", {"bad": "b\n"})
+    assert github.on_push(first).code == 1
+    assert lock.state().closed is None
+    second = github.land(lock, "P1-001: more", {"c": "c\n"})
+    assert github.on_push(second, before=first).code == 1
+    closed = lock.state().closed
+    assert closed is not None
+    assert closed.culprit_sha == first
+    assert closed.reason == "2 landings in a row are red, the last: red twice: unit ended with 1"
 
 
 def test_a_cancelled_run_leaves_the_landing_to_another_run(world: World, server: Server) -> None:

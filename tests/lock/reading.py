@@ -13,6 +13,7 @@ from typing import Any
 FACTS = ("foreign", "late", "landed")  # what the remote was seen to have, the surest last
 LEASED = ("claimed", "intent", "accepting")
 PUSHING = ("intent", "accepting")
+FAR = 10**12  # how far before its number a hotfix stands
 
 
 class Ticket:
@@ -39,6 +40,7 @@ class Hold:
         self.key: str | None = None
         self.look: tuple[dict[str, Any], int] | None = None  # who looks, until when
         self.run_url: str | None = None
+        self.tried: str | None = None
 
 
 class Lane:
@@ -51,6 +53,8 @@ class Lane:
         self.kept: dict[str, dict[str, Any]] = {}
         self.seen: str | None = None
         self.closed: dict[str, Any] | None = None
+        self.opened_at: int | None = None  # by a person
+        self.reds: list[str] = []  # heads of the landings that were red in a row
         self.records: dict[str, dict[str, Any]] = {}
         self.verdicts: dict[str, dict[str, Any]] = {}
         self.wakes: dict[str, str] = {}
@@ -181,6 +185,8 @@ class Lane:
                 self.wakes[live[1].id] = str(self.times["offer_ms"])
 
     def windows_due(self, eligible: list[Ticket], live: list[Ticket]) -> bool:
+        if live and live[0].who.get("hotfix"):
+            return False  # a hotfix waits for nobody who is not there
         before = eligible[: eligible.index(live[0])] if live else eligible
         return self.times["window_ms"] > 0 and any(not t.window_used for t in before)
 
@@ -224,7 +230,12 @@ class Lane:
         new = self.ticket(who["ticket"]) is None
         t = self.stand(a)
         eligible = [x for x in self.queue if self.is_eligible(x)]
-        if self.state == "free" and self.window is not None and eligible[:1] == [t]:
+        before = (
+            [x for x in eligible[: eligible.index(t)] if self.is_there(x) or not who.get("hotfix")]
+            if t in eligible
+            else [t]
+        )
+        if self.state == "free" and self.window is not None and not before:
             self.window = None  # no eligible ticket before the caller's
         live = [x for x in eligible if self.is_there(x)]
         if self.state == "free" and self.window is None and live[:1] == [t] and not self.windows_due(eligible, live):
@@ -251,6 +262,14 @@ class Lane:
             self.number += 1
             t = Ticket(self.number, who, self.now)
             self.queue.append(t)
+        if bool(t.who.get("hotfix")) != bool(who.get("hotfix")):
+            # before everybody but earlier hotfixes; asked without, back to where its number is
+            t.number += -FAR if who.get("hotfix") else FAR
+            self.queue.sort(key=lambda x: x.number)
+            if who.get("hotfix"):
+                self.note("hotfix", who["agent"], who.get("sha"), who["hotfix"])
+                # whom it passed sees at once why
+                self.wakes |= {x.id: "hotfix" for x in self.queue if x.number > t.number and self.is_there(x)}
         t.who = {**who, "since": t.since, **({"fixer": True} if a.get("fixer") else {})}
         t.alive_until = self.now + self.times["alive_ms"]
         self.wakes.pop(t.id, None)
@@ -336,7 +355,7 @@ class Lane:
         if self.seen is None and intent["base"].strip("0"):
             self.seen = intent["base"]
         more = {
-            **{k: h.who.get(k) for k in ("agent", "hold", "ticket", "prp")},
+            **{k: h.who.get(k) for k in ("agent", "hold", "ticket", "prp", "hotfix")},
             "base": intent["base"],
             "fence": str(self.fence),
             "fixer": True if a.get("fixer") else None,
@@ -345,6 +364,9 @@ class Lane:
         new = {k: v for k, v in more.items() if v is not None}
         if self.put_record(intent["head"], "intent", new):
             self.note("intent", h.who.get("agent"), intent["head"])
+            if self.closed and h.who.get("hotfix"):
+                why = f"while closed by {self.closed['by']}: {h.who['hotfix']}"
+                self.note("hotfix", h.who.get("agent"), intent["head"], why)
 
     def release(self, a: dict[str, Any]) -> dict[str, Any]:
         self.reap()
@@ -528,7 +550,7 @@ class Lane:
         else:
             return {"outcome": "apart"}
         h.id, h.ticket, h.who, h.since, h.run_url = who["hold"], who["ticket"], who, self.now, a.get("run_url")
-        h.deadline, h.key = self.now + self.times["ci_lease_ms"], a.get("key", h.key)
+        h.deadline, h.key, h.tried = self.now + self.times["ci_lease_ms"], a.get("key", h.key), None
         self.note("adopt", self.owner_agent(), head, a.get("run_url") or "")
         return self.granted()
 
@@ -537,6 +559,11 @@ class Lane:
         if not (self.state == "held" and self.phase() == "smoking" and self.current(a)):
             return {"outcome": "lost"}
         self.extend("ci_lease_ms")
+        h = self.hold
+        assert h
+        if a.get("tried") and a["tried"] != h.tried:  # each attempt is logged once
+            h.tried = a["tried"]
+            self.note("verdict", self.owner_agent(), h.head, f"red ({h.tried})")
         return self.granted()
 
     def verdict(self, a: dict[str, Any]) -> dict[str, Any]:
@@ -567,11 +594,17 @@ class Lane:
             self.records[head] |= {"verdict": result, "unproven": result == "unknown"}
             self.records[head] |= {"run_url": a["run_url"]} if "run_url" in a else {}
         opened = False
-        if counts and result == "red" and self.closed is None:
-            if under_lock or (a["in_branch"] and not a["later_green"]):
-                self.shut("red", a["by"], a["reason"], head)
-        elif counts and result == "green" and self.closed and self.closed["kind"] == "red":
-            opened = bool(a["fixer"] or self.records.get(head, {}).get("fixer")) and (under_lock or a["in_branch"])
+        # after a person opened it, only what landed later may close it
+        old = self.opened_at is not None and self.records.get(head, {}).get("at", 0) < self.opened_at
+        if counts and result == "red" and not old and (under_lock or (a["in_branch"] and not a["later_green"])):
+            self.reds.append(head)
+            if self.closed is None and len(self.reds) >= a.get("close_after", 1):
+                many = f"{len(self.reds)} landings in a row are red, the last: " if len(self.reds) > 1 else ""
+                self.shut("red", a["by"], many + a["reason"], self.reds[0])
+        elif counts and result == "green" and (under_lock or a["in_branch"]):
+            self.reds = []
+            if self.closed and self.closed["kind"] == "red":
+                opened = bool(a["fixer"] or self.records.get(head, {}).get("fixer"))
             if opened:
                 self.closed = None
                 self.note("open", a["by"], detail="green")
@@ -639,7 +672,7 @@ class Lane:
         self.reap()
         if not self.closed:
             return {"outcome": "lost"}
-        self.closed = None
+        self.closed, self.opened_at, self.reds = None, self.now, []
         self.note("open", a["by"], detail=a["reason"])
         self.settle("offer")  # opening a closed lane settles too
         return {"outcome": "done"}

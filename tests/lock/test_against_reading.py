@@ -100,12 +100,14 @@ def as_stored(lane: Lane) -> dict[str, Any]:
     s: dict[str, Any] = {"fence": lane.fence or None, "number": lane.number or None, "seen": lane.seen}
     s["state"] = None if lane.state == "free" else lane.state
     s["window"], s["durations"] = lane.window, " ".join(str(d) for d in lane.durations) or None
+    s |= {"opened_at": lane.opened_at, "reds": len(lane.reds) or None, "red_head": lane.reds[0] if lane.reds else None}
     if c:
         s |= {"closed": c["kind"], "closed_by": c["by"], "closed_reason": c["reason"]}
         s |= {"closed_at": c["at"], "closed_head": c["head"]}
     if h:
         s |= {"phase": h.phase, "holder": h.id, "ticket": h.ticket, "since": h.since, "begun": h.begun}
         s |= {"deadline": h.deadline, "cap": h.cap, "head": h.head, "base": h.base, "key": h.key, "run_url": h.run_url}
+        s |= {"tried": h.tried}
         if h.look:
             s |= {"look": h.look[0]["hold"], "look_until": h.look[1]}
     s = {k: str(v) for k, v in s.items() if v is not None}
@@ -146,7 +148,7 @@ def as_answered(lane: Lane, outcome: str) -> dict[str, Any]:
     if h:
         mine = h.owner if h.owner and "agent" in h.owner else h.who
         holder = {"id": h.id, "ticket": h.ticket, "agent": mine.get("agent"), "prp": mine.get("prp")}
-        holder |= {k: h.who.get(k) for k in ("host", "pid", "op")} | {"sha": h.head or h.who.get("sha")}
+        holder |= {k: h.who.get(k) for k in ("host", "pid", "op", "hotfix")} | {"sha": h.head or h.who.get("sha")}
         holder |= {"since_ms": lane.now - h.since, "deadline_ms": lane.left(h.deadline), "cap_ms": lane.left(h.cap)}
         view |= {"holder": pruned(holder), "head": h.head, "base": h.base, "run_url": h.run_url}
         if h.look:
@@ -185,6 +187,8 @@ class Dice:
 
     def who(self, ticket: str, hold: str, op: str) -> dict[str, Any]:
         who = {"ticket": ticket, "hold": hold, "agent": "ag-" + ticket, "host": "h", "pid": 7, "op": op}
+        if op == "land" and self.rng.random() < 0.25:
+            who["hotfix"] = self.rng.choice(["it burns", "really"])
         return {**who, "prp": "P1-001"} if self.rng.random() < 0.5 else who
 
     def person(self) -> dict[str, Any]:
@@ -269,6 +273,8 @@ class Dice:
                 a["info"] = self.info(a["intent"]["head"])
             case "renew" | "release" | "ci_renew":
                 a = {"fence": self.fence()}
+                if verb == "ci_renew" and r.random() < 0.5:
+                    a["tried"] = r.choice(["1st", "1st", "2nd"])
             case "leave":
                 a = {"id": r.choice(["a", "b", "p", "q", "r", "p1"]), "keep_ms": r.choice([0, 5_000, 600_000])}
             case "report" | "submit":
@@ -290,7 +296,7 @@ class Dice:
                 a = {"head": head, "key": f"{TREES[head]}:s:ci", "result": r.choice(["green", "red", "unknown"])}
                 a |= {"fence": self.fence() if r.random() < 0.7 else None, "in_branch": r.random() < 0.6}
                 a |= {"later_green": r.random() < 0.3, "fixer": self.fixer(), "by": "ci", "reason": "why"}
-                a |= {"run_url": r.choice([None, "https://ci.example/2"])}
+                a |= {"run_url": r.choice([None, "https://ci.example/2"]), "close_after": r.choice([None, 1, 2])}
             case "pre_receive":
                 a = {"intent": self.intent(0.7), "who": self.who("srv", f"srv{r.choice('12')}", "server")}
                 a |= {"fixer": self.fixer()}

@@ -83,7 +83,12 @@ def land(args: argparse.Namespace, out: Output) -> int:
     job = None
     try:
         wait_s = landing.check(args.wait, args.no_wait)
-        job = landing.job(session.repo, session.config, args.from_branch, _prp(session, args.prp))
+        job = landing.job(
+            *(session.repo, session.config, args.from_branch, _prp(session, args.prp)),
+            revert=args.revert,
+            hotfix=args.hotfix,
+            reason=args.reason,
+        )
         with alike(), Live(job.lane, out) as live:
             ears = landing.Ears(
                 live.stage,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from .. import ops
 from ..errors import OK, UsageError, UserError
 from ..messages import lane as words
+from ..messages.fixes import goes_first
+from ..messages.land import turn
 from ..output import inert
 
 if TYPE_CHECKING:
@@ -32,9 +34,14 @@ def _show(state: LaneState, out: Output) -> None:
     if state.holder:
         until = words.clock(state.holder.deadline_ms / 1000)
         out.say(f"  fence {state.fence}, on {inert(state.holder.host)}, until {until}")
+        if state.holder.hotfix:
+            out.say(f"  hotfix: {inert(state.holder.hotfix)}")
     for t in state.queue:
         kind = "waiting" if t.kind == "waiting" else "place kept"
-        out.say(f"  {t.position}. {inert(t.agent)}  {kind} since {words.span(t.since_ms / 1000)}")
+        line = f"  {t.position}. {inert(t.agent)}  {kind} for {words.span(t.since_ms / 1000)}"
+        if when := turn(state, t.position):
+            line += f", turn about {words.clock(when[0])}, latest {words.clock(when[1])}"
+        out.say(line + (f"; {goes_first(t)}" if t.hotfix is not None else ""))
     if state.state == "reconciling":
         out.say("  The next push that reaches the remote looks and goes on. If none ever will:")
         out.say(f'  prp lock break {quote(state.name)} --fence {state.fence} --reason "why"')

@@ -134,6 +134,15 @@ GROUPS: dict[str, dict[str, Verb]] = {
                     help="wait no longer (default: until your turn)",
                 ),
                 flag("--no-wait", "land now or not at all; your place in the line is kept"),
+                arg(
+                    "--revert",
+                    nargs="?",
+                    const="",
+                    metavar="SHA",
+                    help="take a landing back instead (default: the one that closed the lane)",
+                ),
+                flag("--hotfix", "go first; for those whom lane.hotfix in prp.toml names"),
+                arg("--reason", default="", metavar="WHY", help="why the hotfix, or the revert; others read it"),
             ),
         ),
         "smoke": Verb(

@@ -147,7 +147,7 @@ local function new_fence() -- greater than any before, also after a wipe or a fa
 end
 
 -- Who comes next: the first eligible ticket that is there, the one after it, and whether an absent ticket with an
--- unused window stands before them.
+-- unused window stands before them. A hotfix waits for nobody who is not there.
 local function line()
   local first, second, window = nil, nil, false
   for _, t in ipairs(Q) do
@@ -160,7 +160,8 @@ local function line()
       end
     end
   end
-  return first, second, window and T.window_ms > 0
+  window = window and T.window_ms > 0 and not (first and json(QI, first.id).hotfix)
+  return first, second, window
 end
 
 local function settle(event)
@@ -187,7 +188,7 @@ local function settle(event)
 end
 
 local OF_A_HOLD = { 'phase', 'holder', 'ticket', 'who', 'since', 'begun', 'deadline', 'cap', 'head', 'base', 'info',
-  'owner', 'key', 'look', 'looker', 'look_until', 'run_url' }
+  'owner', 'key', 'look', 'looker', 'look_until', 'run_url', 'tried' }
 
 local function clear() -- whatever holds the lane, or is offered it, ends
   if S.begun then
@@ -274,9 +275,15 @@ local function write_intent(intent, info)
   if not S.seen and not intent.base:match('^0*$') then put('seen', intent.base) end -- where attribution starts
   put('key', info and info.tree and info.steps and info.tree .. ':' .. info.steps .. ':ci' or nil)
   local fields = { agent = mine.agent, hold = mine.hold, ticket = mine.ticket, prp = mine.prp, base = intent.base,
-    fence = S.fence, fixer = A.fixer or nil }
+    fence = S.fence, fixer = A.fixer or nil, hotfix = mine.hotfix }
   for field, value in pairs(info or {}) do fields[field] = value end
-  if record(intent.head, 'intent', fields) then log('intent', { agent = mine.agent, sha = intent.head }) end
+  if record(intent.head, 'intent', fields) then
+    log('intent', { agent = mine.agent, sha = intent.head })
+    if S.closed and mine.hotfix then
+      log('hotfix', { agent = mine.agent, sha = intent.head,
+        detail = 'while closed by ' .. S.closed_by .. ': ' .. mine.hotfix })
+    end
+  end
 end
 
 local function keep(head) -- tip == base: not seen yet, may still arrive, for as long as the tip is its base
@@ -351,7 +358,9 @@ local function close_lane(kind, by, reason, head)
 end
 
 local function open_lane(by, reason)
-  for _, field in ipairs({ 'closed', 'closed_by', 'closed_reason', 'closed_at', 'closed_head' }) do put(field, nil) end
+  for _, field in ipairs({ 'closed', 'closed_by', 'closed_reason', 'closed_at', 'closed_head', 'reds', 'red_head' }) do
+    put(field, nil)
+  end
   log('open', { agent = by, detail = reason })
 end
 
@@ -457,7 +466,7 @@ local function view(brief)
   if S.holder then
     local who, mine = holder(), owner()
     v.holder = { id = S.holder, ticket = S.ticket, agent = who.agent, host = who.host, pid = who.pid, op = who.op,
-      prp = who.prp, sha = S.head or who.sha, since_ms = NOW - num('since'), deadline_ms = left('deadline'),
+      prp = who.prp, hotfix = who.hotfix, sha = S.head or who.sha, since_ms = NOW - num('since'), deadline_ms = left('deadline'),
       cap_ms = left('cap') }
     if mine.agent then v.holder.agent, v.holder.prp = mine.agent, mine.prp end -- CI runs in the owner's name
   end

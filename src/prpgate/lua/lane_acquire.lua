@@ -1,7 +1,7 @@
 -- include: lane
 -- acquire = claim = heartbeat: take the lane, claim what was offered, or stand in line. With an intent, the grant and
 -- the intent are one step, so a push that was let go is never without one.
--- ARGV: who {ticket, hold, agent, host, pid, op, prp, sha}, plain (a push that cannot wait), fixer, intent {head,
+-- ARGV: who {ticket, hold, agent, host, pid, op, prp, sha, hotfix: why it goes first}, plain (a push that cannot wait), fixer, intent {head,
 --       base}, info (what a record of the landing shall hold), seen (the tip that the caller compared its base with),
 --       place (a push that cannot land as it is: it keeps a place in line, and the lane is not touched)
 -- Answers granted {deadline_ms, cap_ms, fence} | queued | window | refused {reserved_ms} | closed, with {position};
@@ -18,6 +18,24 @@ local function take(event)
   granted = true
 end
 
+-- A hotfix goes before everybody but earlier ones: its number counts from far below. Who asks again without is back
+-- at the place of that number.
+local FAR = 1000000000000
+local function rank(t, old)
+  local was, is = old.hotfix ~= nil, me.hotfix ~= nil
+  if was == is then return end
+  local _, n = find(ticket)
+  table.remove(Q, n)
+  redis.call('ZINCRBY', QS, is and -FAR or FAR, ticket)
+  n = redis.call('ZRANK', QS, ticket) + 1
+  table.insert(Q, n, t)
+  if not is then return end
+  log('hotfix', { agent = me.agent, sha = me.sha, detail = me.hotfix })
+  for behind = n + 1, #Q do -- they see at once why they moved down
+    if there(Q[behind]) then wake(Q[behind].id, 'hotfix') end
+  end
+end
+
 local function stand_in_line()
   local t = find(ticket)
   local old = t and json(QI, ticket) or {}
@@ -27,6 +45,7 @@ local function stand_in_line()
     t = { id = ticket, alive = 0, reserved = 0, used = false, new = true }
     Q[#Q + 1] = t
   end
+  rank(t, old)
   local mine = { since = old.since or NOW, fixer = A.fixer or nil }
   for field, value in pairs(me) do mine[field] = value end
   redis.call('HSET', QI, ticket, cjson.encode(mine))
@@ -35,10 +54,10 @@ local function stand_in_line()
   return t
 end
 
-local function before_me() -- is any eligible ticket, there or absent, ahead of mine?
+local function before_me() -- is any eligible ticket ahead of mine, there or (unless mine is a hotfix) absent?
   for _, t in ipairs(Q) do
     if t.id == ticket then return false end
-    if eligible(t) then return true end
+    if eligible(t) and (there(t) or not me.hotfix) then return true end
   end
 end
 

@@ -9,6 +9,7 @@ local stands = A.key and json(VERDICTS, A.key).result
 local function smoke()
   put('key', A.key or S.key)
   put('run_url', A.run_url)
+  put('tried', nil) -- a run of its own, with attempts of its own
   log('adopt', { agent = owner().agent, sha = A.head, detail = A.run_url })
 end
 local function waited_for() -- by anybody that is there, eligible or not

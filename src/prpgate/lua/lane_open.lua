@@ -5,5 +5,6 @@
 reap()
 if not S.closed then return answer('lost') end
 open_lane(A.by, A.reason)
+put('opened_at', NOW) -- what had landed by now closes it no more
 settle()
 return answer('done')

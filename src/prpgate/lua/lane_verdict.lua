@@ -1,14 +1,16 @@
 -- include: lane
--- A run ended. Green and red are written once, `unknown` may be replaced once. Red closes the lane, a fixer's green
--- opens what red closed; what a person closed is left alone.
+-- A run ended. Green and red are written once, `unknown` may be replaced once. So many reds in a row close the lane,
+-- under the name of the first; a fixer's green opens what red closed; what a person closed is left alone. After a
+-- person has opened it, the red of what had landed before closes nothing.
 -- ARGV: head, key (tree:steps:class), result, fence (of a run that has the lane), in_branch, later_green (for a run
---       without the lane), fixer, by, reason, run_url
+--       without the lane), fixer, by, reason, run_url, close_after (reds in a row; 1 if not given)
 -- Answers judged {written, stands, again: the lane waits for another run}.
 reap()
 local stands = json(VERDICTS, A.key)
 local settled = final(stands.result)
 local locked = state() == 'held' and S.phase == 'smoking' and current() and S.head == A.head
-local agent = json(REC, A.head).agent
+local known = json(REC, A.head)
+local agent = known.agent
 
 if not locked and (A.fence or settled or A.result == 'unknown' or S.head == A.head) then
   log('verdict', { fence = A.fence, agent = agent, sha = A.head, detail = 'late ' .. A.result })
@@ -29,10 +31,18 @@ if not settled then
 end
 mark(A.head, { verdict = result, run_url = A.run_url, unproven = not final(result) })
 local opened = false
-if news and result == 'red' and not S.closed and (locked or A.in_branch and not A.later_green) then
-  close_lane('red', A.by, A.reason, A.head)
-elseif news and result == 'green' and S.closed == 'red' and (locked or A.in_branch) then
-  opened = A.fixer or json(REC, A.head).fixer or false
+local newer = not S.opened_at or (known.at or 0) >= num('opened_at')
+if news and result == 'red' and newer and (locked or A.in_branch and not A.later_green) then
+  put('reds', num('reds') + 1)
+  put('red_head', S.red_head or A.head)
+  if not S.closed and num('reds') >= (A.close_after or 1) then
+    local many = num('reds') > 1 and S.reds .. ' landings in a row are red, the last: ' or ''
+    close_lane('red', A.by, many .. A.reason, S.red_head)
+  end
+elseif news and result == 'green' and (locked or A.in_branch) then
+  put('reds', nil)
+  put('red_head', nil)
+  opened = S.closed == 'red' and (A.fixer or known.fixer) or false
   if opened then open_lane(A.by, 'green') end
 end
 if locked then free('handover') elseif opened then settle() end

@@ -6,6 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..errors import CouldNotTell, UsageError, UserError
+from .fixes import goes_first, short, taken_back
 from .lane import PHASES, clock, free_in_s, holder_words, nth, place, span
 from .smoke import HOW_TO_DECLARE
 
@@ -42,13 +43,16 @@ def _holder(state: LaneState, later_s: float) -> str:
         return f"asking the remote about {h.agent}'s push"
     if state.state == "offered":
         return f"{h.agent} is next"
-    return f"{h.agent} {PHASES.get(h.phase or '', h.phase or 'there')} {span(h.since_ms / 1000 + later_s)}"
+    who = f"{h.agent} (hotfix: {short(h.hotfix)})" if h.hotfix else h.agent
+    return f"{who} {PHASES.get(h.phase or '', h.phase or 'there')} {span(h.since_ms / 1000 + later_s)}"
 
 
 def in_line(answer: Queued, later_s: float = 0.0) -> str:
     """`main: 2nd of 4 · ben in CI 1m50s · your turn about 14:24, latest 14:27 · Ctrl-C leaves, …`"""
     state = answer.state
     parts = [f"{nth(answer.position)} of {max(len(state.queue), answer.position)}", _holder(state, later_s)]
+    if answer.position > 1 and len(state.queue) and state.queue[0].hotfix:  # hotfixes stand before all others
+        parts.append(goes_first(state.queue[0]))
     when = turn(state, answer.position)
     if when:
         parts.append(f"your turn about {clock(when[0] - later_s)}, latest {clock(when[1] - later_s)}")
@@ -58,6 +62,8 @@ def in_line(answer: Queued, later_s: float = 0.0) -> str:
 STAGES = {
     "fetching": "fetching the tip",
     "rebasing": "rebasing onto it, in a working tree of its own",
+    "merging": "merging into it, in a working tree of its own",
+    "reverting": "taking it back, in a working tree of its own",
     "gate": "smoke gate on exactly this commit",
     "pushing": "pushing",
     "looking": "asking the remote",
@@ -92,8 +98,16 @@ def outcome(o: Outcome) -> str:
         text += f"\n{_quoted(o.text)}" if o.text else ""
     if o.beside:
         text += f"\nIt is in {lane}, but somebody merged it in sideways: its first-parent line is another."
+    if o.taken_back:
+        text += "\n" + taken_back(lane, *o.taken_back)
     if o.catch_up:
-        text += "\nIt landed on top of others' work, so your branch has other commits of the same content. To follow:"
+        if o.taken_back:
+            text += "\nYour branch is as it was. To follow:"
+        elif o.merged:
+            text += "\nIt landed as a merge of your branch, which is under it now. To follow:"
+        else:
+            text += "\nIt landed on top of others' work, so your branch has other commits of the same content."
+            text += " To follow:"
         text += f"\n  {o.catch_up}"
     return text
 
@@ -101,7 +115,8 @@ def outcome(o: Outcome) -> str:
 def next_action(o: Outcome) -> str | None:
     """The command that goes on from here."""
     if o.state == "queued":
-        return "prp land"
+        again = ["prp land", *(["--hotfix"] if o.job.hotfix else [])]
+        return " ".join([*again, *([f"--revert {o.job.revert}"] if o.job.revert is not None else [])])
     if o.state == "unseen":
         return f"git fetch && prp lane log {quote(o.job.lane)}"
     if o.state == "ci":
@@ -109,12 +124,19 @@ def next_action(o: Outcome) -> str | None:
     return o.catch_up
 
 
-def catch_up(remote: str, lane: str, branch: str | None, *, by_upstream: bool, dirty: bool) -> str:
-    """`git pull --rebase`, with what it needs to work here. `branch`: one that is not checked out."""
+def catch_up(how: str, remote: str, lane: str, branch: str | None, *, by_upstream: bool, dirty: bool) -> str:
+    """`git pull --rebase` (or whatever `how` is), with what it needs to work here. `branch`: one not checked out."""
     stash = " --autostash" if dirty else ""
     where = "" if by_upstream else f" {quote(remote)} {quote(lane)}"
     switch = f"git switch {quote(branch)} && " if branch else ""
-    return f"{switch}git pull --rebase{stash}{where}"
+    return f"{switch}git pull {how}{stash}{where}"
+
+
+def merge_message(branch: str | None, head: str, lane: str, prp: str | None) -> str:
+    """As git would word it; the trailer says whose work it is, for those who read the first-parent line only."""
+    what = f"Merge branch '{branch}'" if branch else f"Merge commit '{head}'"
+    into = "" if lane in ("main", "master") else f" into {lane}"
+    return what + into + (f"\n\nPrp: {prp}" if prp else "") + "\n"
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------
@@ -128,6 +150,18 @@ def _quoted(text: str) -> str:
 def no_branch(name: str | None) -> UsageError:
     what = f"there is no branch {name!r} here" if name else "there is nothing to land: no commit yet"
     return UsageError(f"{what}.", code="no-branch", next_action="git branch")
+
+
+def revert_alone() -> UsageError:
+    return UsageError(
+        "--revert takes back what is in the lane; it lands no branch, so --from and --for do not go with it.",
+        code="usage",
+        next_action="prp land --help",
+    )
+
+
+def reason_of_what() -> UsageError:
+    return UsageError("--reason goes with --hotfix or --revert.", code="usage", next_action="prp land --help")
 
 
 def already_running() -> UserError:

@@ -109,12 +109,23 @@ def held(state: LaneState, position: int, reserved_ms: float) -> UserError:
 def closed(state: LaneState) -> LaneClosed:
     c = state.closed
     assert c is not None
+    opens = "a person opens it" if c.kind == "person" else "such a fix is green, or a person opens it"
+    back = ("or take it back", "prp land --revert") if c.culprit_sha else None
     return LaneClosed(
-        f"{state.name} is closed by {inert(c.by)} since {span(c.since_ms / 1000)}: {inert(c.reason)} Nothing is lost.",
+        f"{state.name} is closed by {inert(c.by)} since {clock(-c.since_ms / 1000)}: {sentence(c.reason)} "
+        "Nothing is lost.",
         code="closed",
-        hint="A revert of what broke it may land, or a fix by its own agent. It opens when the branch is green.",
+        hint="Until then only fixes land: a revert of what broke it, a fix by its own agent, a hotfix "
+        f"(prp land --hotfix, for those whom prp.toml names). It opens when {opens}.",
         next_action="prp lock status",
+        otherwise=back,
     )
+
+
+def sentence(text: str) -> str:
+    """Somebody's words, with a stop at their end."""
+    words = inert(text).rstrip()
+    return words if words.endswith((".", "!", "?", "…")) else f"{words}."
 
 
 def closed_by_a_person(lane: str, closing: Closing) -> UserError:

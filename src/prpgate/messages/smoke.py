@@ -115,6 +115,20 @@ def branch_deleted(ref: str) -> str:
     return f"{ref} was deleted: there is nothing to smoke"
 
 
+def tried_again(attempt: int, reason: str) -> str:
+    return f"attempt {attempt} is red: {reason}. Once more, as lane.red_retries in prp.toml says."
+
+
+def after(result: str, reds: Sequence[str], reason: str) -> str:
+    """The reason of a verdict, with what the attempts before it were."""
+    if not reds:
+        return reason
+    if result == "red":
+        return f"red {'twice' if len(reds) == 1 else f'{len(reds) + 1} times'}: {reason}"
+    before = "the first attempt was" if len(reds) == 1 else f"the first {len(reds)} attempts were"
+    return f"{reason}; {before} red ({reds[-1]})"
+
+
 def no_lane(event: str, ref: str) -> str:
     return f"a {event} of {ref} is no landing on a lane: this run checks and runs the steps only"
 

@@ -169,14 +169,19 @@ def twice(story: Story) -> Iterator[str]:
 
 
 def untrue(story: Story) -> Iterator[str]:
-    """What the log and the records say of a commit is what the remote says."""
-    had = ever(story)
+    """What the log and the records say of a commit is what the remote says.
+
+    A push that did not land may be announced and pushed once more; and its commit may come along under a later one.
+    """
+    had, pushed = ever(story), {t.new for t in story.took}
+    again = Counter(e.sha for era in story.eras for e in era.events if e.event == "intent")
     for era in story.eras:
         said: dict[str, str] = {}
         for e in era.events:
+            again[e.sha] -= e.event == "intent"
             if e.event in ("landed", "late") and e.sha not in had:
                 yield f"'{e}', but the branch never had it"
-            if e.event == "not-landed" and e.sha in had and not story.rewound:
+            if e.event == "not-landed" and e.sha in pushed and not again[e.sha] and not story.rewound:
                 yield f"'{e}', but the branch has it"
             if e.event in ("landed", "late", "unseen", "not-landed", "intent"):
                 if said.get(e.sha) == "landed" and e.event != "landed":
@@ -185,7 +190,7 @@ def untrue(story: Story) -> Iterator[str]:
     for head, record in story.records:
         if record in IN_BRANCH and head not in had:
             yield f"{head[:10]} is recorded as {record}, but the branch never had it"
-        if record == "not-landed" and head in had and not story.rewound:
+        if record == "not-landed" and head in pushed and not story.rewound:
             yield f"{head[:10]} is recorded as not landed, but the branch has it"
         if record == "intent" and not story.lost_data:
             yield f"{head[:10]} is still recorded as under way, and the lane is {story.leftovers.state}"

@@ -119,6 +119,9 @@ def rest(now: Stored) -> Iterator[Violation]:
             if until > now.now_ms and ("closed" not in now.s or now.who[ticket].get("fixer")):
                 yield Violation("5 handed over", f"the lane is free, and {ticket} waits")
     if now.s.get("state") == "held" and now.s.get("phase") in ("claimed", "intent"):
+        over_ms = int(now.s["deadline"]) - int(now.s["cap"])
+        if over_ms > 0:
+            yield Violation("4 never past the cap", f"the hold may last {over_ms} ms longer than its cap")
         for ticket, who in now.who.items():
             if who.get("hold") == now.s["holder"]:
                 yield Violation("3 same answer again", f"{ticket} holds the lane and stands in line for it")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Generator
 
-    from prpgate.lock import Look
+    from prpgate.lock import LaneState, Look
     from tests.chaos.branch import Branch
 
 T = TypeVar("T")
@@ -97,6 +97,7 @@ class Player:
         seen = state.seen or ""
         for _ in range(8):
             if seen not in ("", intent.base):
+                yield from self.attribute(state)
                 yield from self.ask("push: place", lambda: self.lock.place(who))
                 return
             info = {"agent": self.name, "tree": f"t{intent.head[:12]}", "steps": "s"}
@@ -168,6 +169,13 @@ class Player:
         else:
             yield from self.ask("open", lambda: self.lock.open(self.name, "chaos"))
 
+    def attribute(self, state: LaneState) -> Generator[str, None, None]:
+        """Anybody who looks at the remote tells what it saw, perhaps a while later."""
+        look = self.branch.observe(state)[1]
+        if self.rng.random() < 0.4:
+            yield "stopped between look and attribute"
+        yield from self.ask("attribute", lambda: self.lock.attribute(look))
+
     # --- parts -------------------------------------------------------------------------------------------------------
     def held(self) -> Lease:
         assert self.lease is not None
@@ -179,6 +187,7 @@ class Player:
         return Intent(self.branch.commit(parent), base)
 
     def renewed(self) -> Generator[str, None, None]:
+        """A lease that is lost stays known: what comes of the push is told under its fence all the same."""
         again = yield from self.ask("renew", lambda: self.lock.renew(self.held()))
         if isinstance(again, Granted):
             self.lease = again.lease
@@ -201,11 +210,13 @@ class Player:
         else:
             self.branch.flying.append(Flying(self.name, intent, announced=True))
             yield f"sent {intent.head[:8]}"
-            for _ in range(self.rng.randint(0, 4)):
+            for _ in range(self.rng.choice((0, 0, 1, 2, 4, 40))):  # 40: it hangs and renews, until its cap ends it
                 yield from self.renewed()
+                if self.held().left_s <= 0:
+                    break
         state = yield from self.ask("state", self.lock.state)
         saw, look = self.branch.observe(state, intent)
-        if self.rng.random() < 0.2:
+        if self.rng.random() < 0.3:
             yield "stopped between look and report"
         yield from self.reported(intent, saw, look)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SCENE = 40  # steps
-HOUR_S = 3600
+HOUR_S, DAY_S = 3600, 86_400
 AT_ONCE = 3  # actors; the machine has two processors
 ACTORS = {
     "push": 22,
@@ -88,7 +88,7 @@ class Scene:
             persistence=self.persistence,
             gate=self.gate,
             guarded=self.guarded,
-            lease_s=20 if self.calm else 3,
+            lease_s=10 if self.calm else 3,
         )
         self.clones: dict[str, Clone] = {"ana": self.stage.ana}
         self.clones |= {name: self.stage.join(name) for name in CLONES[1:]}
@@ -260,7 +260,7 @@ class Scene:
 
     # --- the end -----------------------------------------------------------------------------------------------------
     def wind_down(self) -> None:
-        """Everybody is killed, or ends; faults are over; a newcomer lands; an hour passes. Then the story is told."""
+        """Everybody is killed, or ends; faults are over; a newcomer lands; a day passes. Then the story is told."""
         if not self.calm and self.rng.random() < 0.7:
             self.note("-- everybody is killed")
             for a in self.actors:
@@ -280,7 +280,7 @@ class Scene:
         lock.attribute(lane.observe(Repo(str(self.clones["zoe"].path)), self.stage.config, lock.state())[1])
         self.seen()
         processes = tuple(f"{p} {w[:80]}" for p, w in self.stage.processes().items())
-        self.stage.server.set_clock(self.highest_offset_s + HOUR_S)
+        self.stage.server.set_clock(self.highest_offset_s + DAY_S)
         state = lock.state()
         self.seen()
         left = [k for k in (*self.keys[1:6],) if self.client.exists(k)]

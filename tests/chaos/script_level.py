@@ -44,7 +44,7 @@ TIMES = Times(
     reserve_ms=200,
 )
 SCENE = 400  # steps
-HOUR_S = 3600
+HOUR_S, DAY_S = 3600, 86_400
 SLACK_S = 2.0  # a busy machine's
 NAMES = ("ana", "ben", "cem", "dee", "fix-eli", "pia", "quy", "ron", "ci-1", "ci-2", "eve", "mia")
 WEIGHTS = (9, 9, 9, 9, 6, 7, 7, 5, 6, 6, 3, 2)
@@ -317,7 +317,7 @@ class Scene:
 
     # --- the end -----------------------------------------------------------------------------------------------------
     def wind_down(self) -> None:
-        """Everybody dies; one newcomer lands; an hour passes. Then the story is told."""
+        """Everybody dies; one newcomer lands; a day passes. Then the story is told."""
         self.note("-- everybody dies")
         for name in list(self.turns):
             self.forget(name)
@@ -350,7 +350,7 @@ class Scene:
         newcomer.lock.store.close()
         self.lock.attribute(self.branch.observe(self.lock.state())[1])
         self.seen()
-        self.server.set_clock(self.highest_offset_s + HOUR_S)
+        self.server.set_clock(self.highest_offset_s + DAY_S)
         state = self.lock.state()
         self.seen()
         keys = self.lock.keys

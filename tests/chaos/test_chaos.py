@@ -15,7 +15,7 @@ from tests.chaos import process_level, script_level
 
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(time.time()))  # the same in all workers of a run
 NEW = crc32(RUN.encode()) % 10**6
-SCRIPT_STEPS, PROCESS_STEPS = 800, 20
+SCRIPT_STEPS, PROCESS_STEPS = 800, 15
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, NEW], ids=["1", "2", "3", "new"])
@@ -27,7 +27,7 @@ def test_scripts_hold_what_the_lane_promises(seed: int) -> None:
     assert done.faults
 
 
-@pytest.mark.parametrize("seed", [4, 17, NEW], ids=["4", "17", "new"])
+@pytest.mark.parametrize("seed", [17, NEW], ids=["17", "new"])
 def test_real_pushes_hold_what_the_lane_promises(seed: int) -> None:
     print("seed", seed)
     done = process_level.run(seed, PROCESS_STEPS)

@@ -129,6 +129,8 @@ def test_what_is_excused() -> None:
     )
     assert judge(forced._replace(leftovers=Leftovers(tip=C))) == []
     assert judge(WELL._replace(records=((A, "landed"),), lost_data=True)) == []
+    retried = (Event("not-landed", 9, "ana", A), Event("queue", 9, "ana"))
+    assert judge(spliced(0, *retried)) == []
     fix = (Event("acquire", 14, "ben", C), Event("release", 14, "ben", C))
     assert judge(spliced(13, *fix, Event("open", 14, "ana"), Event("acquire", 15, "dee", C), drop=2)) == []
 
@@ -141,6 +143,7 @@ TWO = EMPTY._replace(
     who={"ana": {}, "ben": {}},
     records={A: "landed"},
 )
+HELD = {"fence": "5", "state": "held", "phase": "claimed", "holder": "h", "deadline": "2000", "cap": "2000"}
 LOOKS = {
     "8 written once": (EMPTY._replace(verdicts={"k": "green"}), EMPTY._replace(verdicts={"k": "red"})),
     "6 never taken back": (TWO, TWO._replace(records={A: "late"})),
@@ -148,10 +151,8 @@ LOOKS = {
     "5 ticket order": (TWO, TWO._replace(events=(Event("offer", 6, "ben"),))),
     "7 one window": (TWO._replace(used=frozenset({"ana"})), TWO),
     "5 handed over": (TWO, TWO._replace(s={"fence": "5", "state": "free"})),
-    "3 same answer again": (
-        TWO,
-        TWO._replace(s={"fence": "5", "state": "held", "phase": "claimed", "holder": "h"}, who={"ana": {"hold": "h"}}),
-    ),
+    "3 same answer again": (TWO, TWO._replace(s=HELD, who={"ana": {"hold": "h"}})),
+    "4 never past the cap": (TWO, TWO._replace(s={**HELD, "deadline": "3000"})),
 }
 
 

@@ -173,7 +173,8 @@ local OF_A_HOLD = { 'phase', 'holder', 'ticket', 'who', 'since', 'begun', 'deadl
 
 local function clear() -- whatever holds the lane, or is offered it, ends
   if S.begun then
-    local last = NOW - num('begun') .. ''
+    -- The clock may have been set meanwhile: nobody shall be told to wait for an hour, nor keep a place for many.
+    local last = math.max(0, math.min(NOW - num('begun'), T.cap_ms + T.ci_cap_ms)) .. ''
     local n = 1
     for ms in string.gmatch(S.durations or '', '%d+') do
       if n < DURATIONS then last, n = last .. ' ' .. ms, n + 1 end

@@ -183,6 +183,8 @@ class _Landing:
 
         while True:
             got = waiting.wait(self.lock, self.who, max_wait_s=wait_s, on_change=changed, fixer=self.fixer)
+            if isinstance(got, Granted) and (quiet_s := self.store.quiet_s()) > 0:
+                raise lane_say.just_adopted(self.what.lane, quiet_s)  # what held the lane before may still be pushing
             if not isinstance(got, Closed):
                 return got
             if self.fixer or not self._may_fix(got.state):

@@ -57,8 +57,8 @@ FAULTS = {
     "scripts flushed": 6,
     "clients cut off": 6,
     "store killed": 4,
-    "store wiped": 1,
-    "clock set": 3,
+    "store wiped": 2,
+    "clock set": 10,
     "old fence": 40,
 }
 FAULT_SHARE = 0.1

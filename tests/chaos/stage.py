@@ -191,17 +191,21 @@ class Stage(World):
                 continue
             with contextlib.suppress(OSError):
                 words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-                if mark in words and f"{self.folder}" in os.readlink(f"/proc/{pid}/cwd"):
+                if mark in words:
                     found[pid] = (
                         Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
                     )
         return found
 
     def watchers(self) -> list[int]:
-        """Detached watchers of pushes."""
-        return sorted(
-            p for p, words in self.processes().items() if words.split()[-3:-2] == ["pre-push"] or "/pre-push" in words
-        )
+        """Detached watchers of pushes: hooks whose session has lost its leader."""
+        found = []
+        for pid, words in self.processes().items():
+            with contextlib.suppress(ProcessLookupError):
+                hook = any(w.endswith(("/pre-push", "/pre-receive")) for w in words.split())
+                if hook and not os.path.exists(f"/proc/{os.getsid(pid)}"):
+                    found.append(pid)
+        return sorted(found)
 
     def close(self) -> None:
         self.heal()

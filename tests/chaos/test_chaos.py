@@ -27,6 +27,7 @@ def test_scripts_hold_what_the_lane_promises(seed: int) -> None:
     assert done.faults
 
 
+@pytest.mark.timeout(300)  # seconds of waiting for leases, more on a busy machine
 @pytest.mark.parametrize("seed", [17, NEW], ids=["17", "new"])
 def test_real_pushes_hold_what_the_lane_promises(seed: int) -> None:
     print("seed", seed)

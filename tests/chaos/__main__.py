@@ -6,6 +6,7 @@ import argparse
 import secrets
 import sys
 import time
+from functools import partial
 
 from tests.chaos import process_level, script_level
 
@@ -27,7 +28,7 @@ def main() -> int:
     levels = {}
     for name, level, steps in (
         ("scripts", script_level.run, args.steps - processes),
-        ("processes", process_level.run, processes),
+        ("processes", partial(process_level.run, tell=partial(print, flush=True)), processes),
     ):
         since = time.monotonic()
         done = levels[name] = level(seed, steps)

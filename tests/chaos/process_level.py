@@ -352,12 +352,14 @@ class Scene:
         self.client.close()
         self.stage.close()
 
+    @property
+    def kind(self) -> str:
+        more = {"guarded": self.guarded, "rewrites": self.rewrites, "calm": self.calm}
+        return ", ".join([self.persistence, f"gate {self.gate}", *(name for name, on in more.items() if on)])
+
     def text(self) -> str:
-        kind = (
-            f"{self.persistence}, gate {self.gate}, guarded {self.guarded}, rewrites {self.rewrites}, calm {self.calm}"
-        )
         said = "\n".join(f"  {line}" for line in self.trace)
-        return "\n".join([*(str(v) for v in self.violations), f"scene {self.seed} ({kind}):", said])
+        return "\n".join([*(str(v) for v in self.violations), f"scene {self.seed} ({self.kind}):", said])
 
 
 def signal_one(pid: int, number: int) -> None:
@@ -365,8 +367,8 @@ def signal_one(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def run(seed: int, steps: int, *, scene: int = SCENE) -> Report:
-    """So many steps, in scenes, each in a home of its own."""
+def run(seed: int, steps: int, *, scene: int = SCENE, tell: Callable[[str], None] = lambda _: None) -> Report:
+    """So many steps, in scenes, each in a home of its own. `tell` hears of each scene when it is over."""
     faults: Counter[str] = Counter()
     done, part, landings = 0, 0, 0
     violations: list[str] = []
@@ -380,6 +382,7 @@ def run(seed: int, steps: int, *, scene: int = SCENE) -> Report:
                 one.close()
         faults += one.faults
         landings += one.took
+        tell(f"  scene {one.seed} ({one.kind}): {one.took} landings, {len(one.violations)} violations")
         if one.violations:
             violations.append(one.text())
         done, part = done + length, part + 1

@@ -42,14 +42,12 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
+        self.process = self.spawn(
             [
                 server_binary(),
                 *("--port", "0", "--unixsocket", self.socket, "--dir", self.folder),
                 *("--save", "", "--appendonly", "yes", "--appendfsync", "always", *self.options),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            ]
         )
         until = time.monotonic() + 10
         while time.monotonic() < until:
@@ -60,6 +58,9 @@ class Server:
             except redis.ConnectionError:
                 time.sleep(0.01)
         raise AssertionError("the test's server did not start")
+
+    def spawn(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def redis(self) -> redis.Redis:
         """A client that answers text, fails fast and never retries by itself."""

@@ -160,6 +160,8 @@ class _Landing:
 
         while True:
             got = waiting.wait(self.lock, self.who, max_wait_s=wait_s, on_change=changed, fixer=self.fixer)
+            if isinstance(got, Granted) and (quiet_s := self.store.quiet_s()) > 0:
+                raise lane_say.just_adopted(self.what.lane, quiet_s)  # what held the lane before may still be pushing
             if not isinstance(got, Closed):
                 return got
             if self.fixer or not self._may_fix(got.state):
@@ -308,8 +310,6 @@ class _Landing:
             raise say.not_green(self.what.lane, report)
 
     def _push(self, grip: Grip, intent: Intent, info: dict[str, Any]) -> pushing.Pushed:
-        if (quiet_s := self.store.quiet_s()) > 0:
-            raise lane_say.just_adopted(self.what.lane, quiet_s)
         needs_s = self.config.times.lease_ms / 4000
         if not grip.covers(2 * needs_s) and isinstance(again := self.lock.renew(grip.lease), Granted):
             grip.lease = again.lease

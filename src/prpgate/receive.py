@@ -135,6 +135,8 @@ def _judge(repo: Served, config: Config, name: str, intent: Intent, process: Pro
     try:
         with connect(config, repo.top, timeout_s=lane.CONNECT_S) as store:
             break_glass.deliver(repo, store)
+            if (quiet_s := store.quiet_s()) > 0:
+                raise lane_say.just_adopted(name, quiet_s)
             if bad := _foreign(repo, store, config, intent):
                 raise lane_say.findings(name, len(bad), findings_text(bad, lane_say.NOT_PUSHED))
             return _take(repo, config, store, name, intent, process)

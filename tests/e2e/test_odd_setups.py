@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -179,21 +180,27 @@ def test_a_signed_log_changes_nothing(project: Project) -> None:
 
 
 def test_after_a_wipe_nobody_lands_for_one_lease(tmp_path: Path, home: Path) -> None:
-    project = Project(tmp_path, settings={"[lane]\n": "[lane]\nlease = 4\n"})
+    project = Project(tmp_path, settings={"[lane]\n": "[lane]\nlease = 40\n"})
     import redis
 
     url = json.loads(project.ana.prp("redis-status", "--json").out)["url"]
-    with redis.Redis.from_url(url) as client:
+    with redis.Redis.from_url(url, decode_responses=True) as client:
         client.flushall()
-    assert project.ana.prp("list", ok=False).code == 4
-    project.ana.prp("store", "adopt", "--yes")
-    project.ana.commit_files("after the wipe", {"w.txt": "w"})
-    refused = project.ana.git("push", "-q", ok=False)
-    assert refused.code != 0
-    assert "adopted anew" in refused.err
-    landing = json.loads(project.ana.prp("land", "--json", ok=False).out)
-    assert (landing["landed"], landing["error"]["code"]) == (False, "adopted")
-    time.sleep(4.2)
+        assert project.ana.prp("list", ok=False).code == 4
+        project.ana.prp("store", "adopt", "--yes")
+        project.ana.commit_files("after the wipe", {"w.txt": "w"})
+        refused = project.ana.git("push", "-q", ok=False)
+        assert refused.code != 0
+        assert "adopted anew" in refused.err
+        shutil.rmtree(project.ana.path / ".git" / "hooks")
+        refused = project.ana.prp("land", "--json", ok=False)
+        assert json.loads(refused.out)["error"]["code"] == "adopted", refused
+        state = json.loads(project.ana.prp("lock", "status", "main", "--json").out)["lanes"][0]
+        assert (state["state"], state["queue"]) == ("free", [])
+        project.ana.prp("install")
+        (quiet,) = client.scan_iter("*:quiet")
+        assert 0 < client.pttl(quiet) <= 40_000
+        client.delete(quiet)
     push_until_landed(project.ana)
     assert "57" in project.ana.prp("redis-sync").out
 

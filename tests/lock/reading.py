@@ -136,7 +136,8 @@ class Lane:
 
     def vacate(self) -> None:
         if self.hold and self.hold.begun is not None:
-            self.durations = [self.now - self.hold.begun, *self.durations][:50]
+            most = self.times["cap_ms"] + self.times["ci_cap_ms"]  # the clock may have been set meanwhile
+            self.durations = [max(0, min(self.now - self.hold.begun, most)), *self.durations][:50]
         self.state, self.hold = "free", None
 
     def end(self) -> None:

@@ -883,6 +883,18 @@ def test_hold_times_are_remembered_for_the_next_fifty(s: Scene) -> None:
     assert (state.hold_p50_ms, state.hold_p90_ms) == (3400, 5400)
 
 
+@pytest.mark.parametrize("jump_s", [-3600, 3600])
+def test_a_hold_that_saw_the_clock_jump_keeps_nobodys_place_for_hours(s: Scene, jump_s: int) -> None:
+    lease = s.holds("ann")
+    s.lock.intent(lease, H1)
+    s.later(jump_s)
+    s.lock.state()  # an hour ahead it is overdue now
+    state = s.lock.state()
+    assert isinstance(s.lock.break_(state.fence, "zoe", "clock"), Done)
+    p50_ms = s.lock.state().hold_p50_ms
+    assert p50_ms is not None and 0 <= p50_ms <= s.times.cap_ms + s.times.ci_cap_ms
+
+
 def test_old_records_go_and_what_may_still_land_stays(s: Scene) -> None:
     for n in range(5500):
         s.store.redis.hset(s.lock.keys.rec, f"old{n}", json.dumps({"record": "landed", "at": n}))

@@ -135,3 +135,19 @@ def test_a_broken_policy_on_the_lane_can_be_mended(away: Guarded) -> None:
     run(prp, away.remote)
     ben.git("push", "-q")
     assert away.tip() == cure
+
+
+def test_after_a_wipe_the_server_lets_nobody_in_for_one_lease(away: Guarded, server: Server) -> None:
+    with server.redis() as client:
+        client.flushall()
+    away.ana.commit_files("after the wipe", {"w.txt": "w"})
+    tip = away.tip()
+    assert "empty" in " ".join(refused_in(away)[1])
+    away.ana.prp("store", "adopt")
+    with server.redis() as client:
+        client.pexpire("prp:{" + away.config.project + "}:quiet", 4000)
+        assert "adopted anew" in refused_in(away)[1][0]
+        assert away.tip() == tip
+        while client.exists("prp:{" + away.config.project + "}:quiet"):
+            time.sleep(0.05)
+    away.ana.git("push", "-q", "--no-verify")

@@ -192,7 +192,9 @@ local OF_A_HOLD = { 'phase', 'holder', 'ticket', 'who', 'since', 'begun', 'deadl
 
 local function clear() -- whatever holds the lane, or is offered it, ends
   if S.begun then
-    local all = NOW - num('begun') .. (S.durations and ' ' .. S.durations or '')
+    -- The clock may have been set meanwhile: nobody shall be told to wait for an hour, nor keep a place for many.
+    local last = math.max(0, math.min(NOW - num('begun'), T.cap_ms + T.ci_cap_ms))
+    local all = text(last) .. (S.durations and ' ' .. S.durations or '')
     local _, before = string.gsub(all, ' ', ' ')
     put('durations', before < DURATIONS and all or all:match('^(.*) '))
   end

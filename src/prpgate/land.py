@@ -124,6 +124,7 @@ def land(
     """
     with alone(repo):
         candidate.sweep(repo)
+        pushing.sweep(repo)
         tip = repo.known_tip(config.remote, what.lane)
         if tip and repo.is_ancestor(what.head, tip):
             return Outcome(NOTHING, what, what.head, tip)

@@ -36,6 +36,7 @@ class Landing(NamedTuple):
     lease: Lease
     intent: Intent
     remarks: list[Finding]  # what the pusher should know, and is no reason to refuse
+    land: Process | None = None  # the `prp land` that holds the lock, renews it and asks the remote, while it lives
 
 
 class Emergency(NamedTuple):
@@ -178,8 +179,8 @@ def before_push(
         if quiet_s > 0:
             raise say.just_adopted(name, quiet_s)
         lock = MergeLock(store, name, config.times)
-        if _of_a_landing(lock, intent):
-            return None  # `prp land` holds the lock, renews it, and asks the remote
+        if landing := _of_a_landing(lock, intent):
+            return landing
         if unseen:
             me = identity.agent(repo)
             place = lock.place(contender(repo, me, name, process, "push", None, intent.head))
@@ -206,17 +207,17 @@ def _take(repo: Repo, config: Config, lock: MergeLock, name: str, intent: Intent
         raise
 
 
-def _of_a_landing(lock: MergeLock, intent: Intent) -> bool:
+def _of_a_landing(lock: MergeLock, intent: Intent) -> Landing | None:
     """Is this push a step of `prp land`? The store says so, not the environment: the hold is there and means this."""
     from .lock import Granted
 
     fence, hold = os.environ.get(pushing.FENCE, ""), os.environ.get(pushing.HOLD, "")
     if not fence.isdigit():
-        return False
+        return None
     answer = lock.resume(int(fence), hold)
     holder = answer.state.holder
     if isinstance(answer, Granted) and holder and holder.id == hold and answer.state.intent == intent:
-        return True
+        return Landing(lock.lane, answer.lease, intent, [], identity.holding_process(hold))
     raise say.lost(lock.lane, answer.state)
 
 

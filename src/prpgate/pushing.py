@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import identity
 from .gitrepo import quiet_env
 from .interrupts import held_back
 from .model import ZERO
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 TOOK, REFUSED, NOT_SENT, UNKNOWN, STOPPED = "took", "refused", "not-sent", "unknown", "stopped"
 FENCE, HOLD = "PRP_LAND_FENCE", "PRP_LAND_HOLD"  # how our own pre-push hook knows the landing that it belongs to
+PREFIX = "push-"  # of the folder that keeps what git says of a push
 END_S = 5.0
 
 
@@ -41,7 +45,9 @@ def push(repo: Repo, remote: str, lease: Lease, intent: Intent, *, lost: Callabl
     ref = f"refs/heads/{lease.lane}"
     expected = "" if intent.base == ZERO else intent.base
     command = ["git", "push", "--porcelain", "--no-follow-tags", f"--force-with-lease={ref}:{expected}"]
-    with tempfile.TemporaryDirectory(prefix="prp-push-") as folder:
+    os.makedirs(repo.own_dir, exist_ok=True)
+    mine = identity.owned(PREFIX, identity.process(os.getpid()))
+    with tempfile.TemporaryDirectory(prefix=mine, dir=repo.own_dir) as folder:
         trace = os.path.join(folder, "trace")
         env = {**quiet_env(), FENCE: str(lease.fence), HOLD: lease.hold, "GIT_TRACE2_EVENT": trace}
         env.pop("PRP_BREAK_GLASS", None)  # this push does have the lock
@@ -71,6 +77,15 @@ def push(repo: Repo, remote: str, lease: Lease, intent: Intent, *, lost: Callabl
         else:
             said = NOT_SENT if _hook_refused(trace) else UNKNOWN
         return Pushed(said, text)
+
+
+def sweep(repo: Repo) -> None:
+    """Remove what pushes of processes that were killed left behind."""
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(repo.own_dir):
+            owner = identity.owner(PREFIX, name)
+            if owner and not identity.alive(owner):
+                shutil.rmtree(os.path.join(repo.own_dir, name), ignore_errors=True)
 
 
 def _wait(process: subprocess.Popen[bytes], lost: Callable[[], bool]) -> bool:

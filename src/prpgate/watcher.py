@@ -6,9 +6,10 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from . import hook_filter, identity, policy
+from . import candidate, hook_filter, identity, policy, pushing
 from .errors import CouldNotTell, StoreDown, UserError
 from .lane import observe
+from .lane_state import ACCEPTING, INTENT
 
 if TYPE_CHECKING:
     from .config import Config
@@ -18,6 +19,31 @@ if TYPE_CHECKING:
     from .store.client import Store
 
 STAY_S = 10
+
+
+def stand_by(repo: Repo, config: Config, landing: Landing, process: Process, land: Process) -> None:
+    """For the push of a `prp land`: nothing while that lives. If it was killed before it could report, `watch` the
+    push in its stead, and tidy up what it left.
+
+    Nothing is renewed meanwhile: a `prp land` that hangs must not keep the lane.
+    """
+    from .lock import MergeLock
+    from .store.client import connect
+
+    give_up = time.monotonic() + config.times.cap_ms / 1000 + 60
+    while not _ended(land, 60):
+        if time.monotonic() > give_up:
+            return
+    try:
+        with connect(config, repo.root, timeout_s=5, start=False) as store:
+            state = MergeLock(store, landing.lane, config.times).state()
+        if state.fence != landing.lease.fence or state.phase not in (INTENT, ACCEPTING):
+            return
+    except StoreDown:
+        pass  # it may be back before the push has ended
+    watch(repo, config, landing, process)
+    candidate.sweep(repo)
+    pushing.sweep(repo)
 
 
 def watch(repo: Repo, config: Config, landing: Landing, process: Process) -> None:

@@ -8,6 +8,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
+from tests.e2e.processes import children, command, started, watchers
 from tests.e2e.test_land import begin, end, events, nothing_left, status, until
 
 if TYPE_CHECKING:
@@ -101,47 +102,3 @@ def test_what_a_killed_landing_left_is_swept_by_the_next(project: Project) -> No
     project.ana.prp("land")
     assert not left.exists()
     assert mine.exists(), "its process lives"
-
-
-# --- looking at processes --------------------------------------------------------------------------------------------
-
-
-def command(pid: int) -> bytes:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as f:
-            return f.read()
-    except OSError:
-        return b""
-
-
-def stat(pid: int) -> list[str]:
-    """The words of /proc/PID/stat behind the name: state, parent, ..."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
-            return f.read().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def started(pid: int) -> str:
-    return stat(pid)[19]
-
-
-def processes() -> list[int]:
-    return [int(p) for p in os.listdir("/proc") if p.isdigit()]
-
-
-def children(parent: int) -> list[int]:
-    return [pid for pid in processes() if (words := stat(pid)) and int(words[1]) == parent]
-
-
-def watchers(clone: Clone) -> list[int]:
-    """Our pre-push processes that work in this clone."""
-    at = []
-    for pid in processes():
-        try:
-            if command(pid).endswith(b"\0") and b"/pre-push\0" in command(pid):
-                at += [pid] if os.readlink(f"/proc/{pid}/cwd") == str(clone.path) else []
-        except OSError:
-            continue
-    return at

@@ -181,7 +181,6 @@ def test_a_shallow_clone_that_cannot_tell_is_refused(project: Project) -> None:
     ],
 )
 def test_a_line_that_git_never_writes_is_refused(project: Project, line: str) -> None:
-    script = project.folder.parent
     from prpgate.data import hooks_folder
 
     done = run(
@@ -189,7 +188,6 @@ def test_a_line_that_git_never_writes_is_refused(project: Project, line: str) ->
     )
     assert done.code == 1
     assert "unexpected" in done.err
-    assert script
 
 
 def test_from_a_linked_worktree_and_a_detached_head(project: Project) -> None:

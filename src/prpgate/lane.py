@@ -61,7 +61,7 @@ def lane_update(repo: Repo, config: Config, remote: str, updates: list[RefUpdate
         raise say.deletion(name)
     if update.remote_sha != ZERO and repo.has(update.remote_sha):  # one that is not here: before_push says so
         forward = repo.is_ancestor(update.remote_sha, update.local_sha)
-        if forward is None:
+        if forward is None or (not forward and repo.shallow):
             raise say.cannot_tell(name, "history is missing here (a shallow clone?)", "git fetch --unshallow")
         if not forward:
             raise say.not_forward(name, remote)

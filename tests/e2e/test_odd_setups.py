@@ -33,6 +33,7 @@ def test_work_that_was_taken_back_is_no_evidence(tmp_path: Path, home: Path) -> 
     project = Project(tmp_path, settings={'run = "test -f README"': 'run = "! test -f bug.txt"'})
     ana = project.ana
     ana.prp("start", "P2-040")
+    ana.commit_files("begin P2-040", {})  # apart, so that the revert takes the work back and not the start
     bug = ana.commit_files("feat(P2-040): work", {"bug.txt": "b"})
     ana.git("push", "-q")
     project.settle()
@@ -41,6 +42,7 @@ def test_work_that_was_taken_back_is_no_evidence(tmp_path: Path, home: Path) -> 
     ana.git("push", "-q")
     project.settle()
     assert ana.prp("smoke").code == 0
+    assert json.loads(ana.prp("status", "P2-040", "--json").out)["prp"]["status"] == "in_progress"
     ana.prp("complete", "P2-040", ok=False)
     state = json.loads(ana.prp("status", "P2-040", "--json").out)["prp"]
     assert state["status"] != "complete"
@@ -124,6 +126,8 @@ def test_an_agents_name_cannot_write_lines_of_its_own(project: Project) -> None:
     project.ana.commit_files("slow", {"s.txt": "s"})
     push = subprocess.Popen(["git", "push", "-q"], cwd=project.ana.path, env={**os.environ, **project.ana.env})
     time.sleep(1.0)
+    until(lambda: status(ben)["holder"] is not None, "eve holds it")
+    assert "\n" not in status(ben)["holder"]["agent"]
     for said in (ben.prp("lock", "status").out, ben.git("push", "-q", ok=False).err):
         assert "eve" in said
         assert not [line for line in said.splitlines() if line.strip() == "git push --no-verify"]
@@ -172,11 +176,27 @@ def test_a_hook_that_was_stopped_past_its_lease_does_not_push(shared: Project, s
     assert shared.subjects()[0] == "stopped"
 
 
+SIGNS = r"""#!/bin/sh
+case "$*" in
+*verify*) printf 'gpg: Signature made by eve\n' >&2; printf '[GNUPG:] GOODSIG 1 eve\n' ;;
+*) cat >/dev/null; printf -- '-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n'
+   printf '\n[GNUPG:] SIG_CREATED \n' >&2 ;;
+esac
+"""
+
+
 def test_a_signed_log_changes_nothing(project: Project) -> None:
+    """git log tells of signatures then, in between what is read of it."""
+    signer = project.folder / "signer"
+    signer.write_text(SIGNS)
+    signer.chmod(0o755)
+    project.ana.git("config", "gpg.program", str(signer))
     project.ana.git("config", "log.showSignature", "true")
-    project.ana.git("commit", "-q", "-n", "--allow-empty", "-m", "P2-999: nobody knows it")
+    project.ana.git("commit", "-q", "-S", "-n", "--allow-empty", "-m", "P2-999: nobody knows it")
+    assert "made by eve" in project.ana.git("log", "-1", "--format=%H").text
     refused = project.ana.git("push", "-q", ok=False)
     assert "PRP150" in refused.err
+    assert f"commit {project.ana.head[:10]}" in refused.err
 
 
 def test_after_a_wipe_nobody_lands_for_one_lease(tmp_path: Path, home: Path) -> None:

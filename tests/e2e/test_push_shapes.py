@@ -169,7 +169,8 @@ def test_a_shallow_clone_that_cannot_tell_is_refused(project: Project) -> None:
     shallow.commit_files("no history", {"n.txt": "n"})
     refused = shallow.git("push", "-q", "--force", "origin", "HEAD:main", ok=False)
     assert refused.code != 0
-    assert "prp: " in refused.err
+    assert "history is missing here" in refused.err
+    assert refused.err.rstrip().splitlines()[-2].strip() == "git fetch --unshallow"
 
 
 @pytest.mark.parametrize(

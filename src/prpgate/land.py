@@ -125,10 +125,22 @@ def land(
     with alone(repo):
         candidate.sweep(repo)
         pushing.sweep(repo)
-        tip = repo.known_tip(config.remote, what.lane)
-        if tip and repo.is_ancestor(what.head, tip):
+        if tip := _has_it(repo, config, what):
             return Outcome(NOTHING, what, what.head, tip)
         return _Landing(repo, config, store, me, what, ears, url).go(wait_s)
+
+
+def _has_it(repo: Repo, config: Config, what: Job) -> str | None:
+    """The lane's tip, if it is clear without a fetch that it has all of this. The remote is asked: a tracking ref may
+    be of another push URL, or of a time before a rewrite."""
+    known = repo.known_tip(config.remote, what.lane)
+    if known is None or not repo.is_ancestor(what.head, known):
+        return None
+    try:
+        tip = repo.remote_tip(config.remote, what.lane).sha
+    except GitError as e:
+        raise say.cannot_fetch(config.remote, e) from None
+    return tip if tip and repo.is_ancestor(what.head, tip) else None
 
 
 class _Overtaken(Exception):

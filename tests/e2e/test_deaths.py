@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.conftest import Project
 from tests.e2e.processes import Halting, children, command, started, watchers
-from tests.e2e.test_land import answer, begin, end, events, nothing_left, status, until
+from tests.e2e.test_land import answer, begin, end, events, go_local, nothing_left, status, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,6 +141,20 @@ def test_prp_land_suspended_before_its_push_overwrites_nothing(shared: Project, 
     assert (done.code, answer(done)["landed"]) == (0, True), done
     assert shared.subjects()[:3] == ["suspended", "meanwhile", "Use prpgate"], "on top of what landed meanwhile"
     assert "not-landed" in [e for e, _ in found(ana, head)], "the commit that was announced first"
+
+
+def test_what_was_pushed_past_the_lock_under_the_gate_is_not_overwritten(tmp_path: Path, home: Path) -> None:
+    """Without any hook of ours there: it is the expected old value that the remote compares."""
+    ben = tmp_path / "ben"
+    once = f"test ! -f work.txt || test -e {tmp_path}/done"
+    past = f"{once} || {{ touch {tmp_path}/done; git -C {ben} push -q --no-verify; }}"
+    project = Project(tmp_path, settings={'run = "test -f README"': f"run = '{past}'"})
+    go_local(project)
+    project.join("ben").commit_files("past the lock", {"b.txt": "b"})
+    project.ana.git("config", "core.hooksPath", "/dev/null")
+    project.ana.commit_files("work", {"work.txt": "w"})
+    assert answer(project.ana.prp("land", "--json"))["landed"] is True
+    assert project.subjects()[:2] == ["work", "past the lock"]
 
 
 def test_prp_land_suspended_in_mid_push_is_told_once_and_says_so_itself(shared: Project) -> None:

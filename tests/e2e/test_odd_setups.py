@@ -223,3 +223,11 @@ def test_a_draft_whose_line_was_thrown_away_is_written_again(project: Project) -
     again = json.loads(project.ana.prp("new", "a draft", "--id", made, "--json").out)
     assert again["already"] is True
     project.ana.prp("validate", made)
+
+
+def test_a_path_with_a_line_break_is_refused_in_words(project: Project) -> None:
+    folder = project.folder / "two\nlines"
+    run(["git", "clone", "-q", project.remote, folder], project.folder)
+    done = Clone(folder, "ben").prp("join", ok=False)
+    assert done.code == 2
+    assert "has a line break in it" in done.err

@@ -33,7 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("seal", "yaml_scalar", "ledger_scan", "ledger_text", "ledger", "ledger_edit", "store", "process_tree"),
     ("remarks", "dependencies", "commit_message", "rules", "staged", "project", "steps"),
-    ("lane_state", "outcomes", "waiting", "lock", "events", "vouching", "pushing", "candidate", "grip"),
+    ("lane_state", "outcomes", "waiting", "lock", "events", "detaching", "vouching", "pushing", "candidate", "grip"),
     ("smoke", "record", "live", "lines", "evidence", "sync", "milestones", "prps"),
     ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("job", "revert", "land"),

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from prpgate.model import ZERO, RefUpdate
-from prpgate.vouching import VOUCHER, Voucher, question, vouched
+from prpgate.vouching import VOUCHER, Voucher, question, reported, vouched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +23,9 @@ MINE = RefUpdate("HEAD", HEAD, REF, BASE)
 @pytest.fixture
 def voucher(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Voucher]:
     """Of a landing that is about to push `MINE`."""
-    with closing(Voucher(str(home / "s"), question(HEAD, BASE, REF))) as one:
-        monkeypatch.setenv(VOUCHER, one.path)
+    with Voucher() as one:
+        one.listen(str(home / "s"), question(HEAD, BASE, REF))
+        monkeypatch.setenv(VOUCHER, str(home / "s"))
         yield one
 
 
@@ -33,7 +33,10 @@ def asked(voucher: Voucher, updates: list[RefUpdate], *, holds: bool = True) -> 
     answering = threading.Thread(target=voucher.answer, args=(holds,))
     answering.start()
     try:
-        return vouched(updates)
+        link = vouched(updates)
+        if link:
+            link.close()
+        return link is not None
     finally:
         answering.join()
 
@@ -65,9 +68,9 @@ def test_not_what_is_pushed_along_with_it(voucher: Voucher) -> None:
 
 
 def test_a_name_that_nobody_listens_at_vouches_for_nothing(voucher: Voucher) -> None:
-    voucher.close()
+    voucher.stop_listening()
     assert not vouched([MINE])
-    os.unlink(voucher.path)
+    os.unlink(os.environ[VOUCHER])
     assert not vouched([MINE])
 
 
@@ -90,14 +93,29 @@ def test_whoever_says_something_else_has_not_said_yes(home: Path, monkeypatch: p
 
 def test_one_who_asks_and_goes_holds_nobody_up(voucher: Voucher) -> None:
     with socket.socket(socket.AF_UNIX) as s:
-        s.connect(voucher.path)
+        s.connect(os.environ[VOUCHER])
     voucher.answer(True)
     with socket.socket(socket.AF_UNIX) as silent:
-        silent.connect(voucher.path)
+        silent.connect(os.environ[VOUCHER])
         voucher.answer(True)
     assert asked(voucher, [MINE])
 
 
 def test_where_nothing_can_listen_the_store_is_asked(home: Path) -> None:
-    with closing(Voucher(str(home / ("s" * 200)), question(HEAD, BASE, REF))) as one:
+    with Voucher() as one:
+        one.listen(str(home / ("s" * 200)), question(HEAD, BASE, REF))
         assert one.listener is None
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_who_stands_by_is_told_or_finds_the_link_broken(voucher: Voucher, told: bool) -> None:
+    answering = threading.Thread(target=voucher.answer, args=(True,))
+    answering.start()
+    link = vouched([MINE])
+    answering.join()
+    assert link is not None
+    with link:
+        if told:
+            voucher.reported()
+        voucher.__exit__()
+        assert reported(link) is told

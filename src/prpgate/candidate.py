@@ -48,7 +48,7 @@ def worktree(repo: Repo, rev: str) -> Iterator[Repo]:
     path = ""
     try:
         with held_back():
-            path = os.path.realpath(tempfile.mkdtemp(prefix=f"{PREFIX}{me.pid}-{me.started}-"))
+            path = os.path.realpath(tempfile.mkdtemp(prefix=identity.owned(PREFIX, me)))
         repo.run(*NO_HOOKS, "worktree", "add", "--quiet", "--detach", path, rev, env=_env())
         yield Repo(path)
     finally:
@@ -70,11 +70,7 @@ def sweep(repo: Repo) -> list[str]:
         return gone
     for line in repo.text("worktree", "list", "--porcelain").splitlines():
         path = line.removeprefix("worktree ")
-        name = os.path.basename(path)
-        if path == line or not name.startswith(PREFIX):
-            continue
-        pid, _, rest = name.removeprefix(PREFIX).partition("-")
-        owner = identity.Process(int(pid), rest.rpartition("-")[0]) if pid.isdigit() else None
+        owner = identity.owner(PREFIX, os.path.basename(path)) if path != line else None
         if owner and not identity.alive(owner):
             with held_back():
                 _remove(repo, path)

@@ -145,6 +145,10 @@ class Repo:
         if out is None:
             here = os.path.abspath(self.path)
             raise UsageError(f"{here} is not in a git repository.", code="no-repository", next_action="git init")
+        if out.count("\n") != 2:
+            raise UsageError(
+                "the path of this repository has a line break in it: prpgate cannot work there.", code="path"
+            )
         git_dir, common, bare = out.split("\n")
         return git_dir, common, bare == "true"
 

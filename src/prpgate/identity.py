@@ -108,3 +108,20 @@ def reservation_id(who: Agent, repo: Repo, lane: str) -> str:
 def hold_id(reservation: str, p: Process) -> str:
     """One process's own: a second push of the same agent is a second contender."""
     return f"{reservation}:{p.pid}:{p.started}"
+
+
+def holding_process(hold: str) -> Process | None:
+    """The process of a hold of this machine, by its id; None for an id of another make."""
+    _, pid, started = (*hold.split(":", 2), "", "")[:3]
+    return Process(int(pid), started) if pid.isdigit() else None
+
+
+def owned(prefix: str, p: Process) -> str:
+    """How a temporary name begins that tells whose it is, for `owner`."""
+    return f"{prefix}{p.pid}-{p.started}-"
+
+
+def owner(prefix: str, name: str) -> Process | None:
+    """The process that a temporary name belongs to; None for a name that is none of ours."""
+    pid, _, rest = name.removeprefix(prefix).partition("-")
+    return Process(int(pid), rest.rpartition("-")[0]) if name.startswith(prefix) and pid.isdigit() else None

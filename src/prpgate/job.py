@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +13,7 @@ from .gitrepo import lane_of
 from .messages import land as say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .config import Config
     from .gitrepo import Repo
@@ -101,6 +104,20 @@ def job(
     if name:
         target = lane_of(config, config.remote, f"refs/heads/{name}") or lane_of(config, remote, ref) or target
     return Job(target, name, head, name == here, prp, revert, hotfix, " ".join(reason.split()))
+
+
+@contextlib.contextmanager
+def alone(repo: Repo) -> Iterator[None]:
+    """One `prp land` at a time in a worktree: two would share a ticket. Ends with the process, however it ends."""
+    fd = os.open(repo.git_dir, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise say.already_running() from None
+        yield
+    finally:
+        os.close(fd)
 
 
 def may_hotfix(config: Config, agent: str) -> bool:

@@ -8,7 +8,6 @@ the remote says, never what git push said.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -35,9 +34,9 @@ from .job import Ears as Ears
 from .job import Job as Job
 from .job import Outcome as Outcome
 from .job import Stage as Stage
+from .job import alone, may_hotfix
 from .job import check as check
 from .job import job as job
-from .job import may_hotfix
 from .lane_state import CLAIMED, HELD, INTENT
 from .lock import Closed, Granted, Lost, MergeLock, Queued
 from .messages import fixes as fixes_say
@@ -45,6 +44,7 @@ from .messages import land as say
 from .messages import lane as lane_say
 from .model import ZERO, Intent, Verdict
 from .refusal import findings_text
+from .vouching import Voucher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,20 +63,6 @@ LOOKS, LOOK_AGAIN_S = 3, 1.0
 # --- the call --------------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def alone(repo: Repo) -> Iterator[None]:
-    """One `prp land` at a time in a worktree: two would share a ticket. Ends with the process, however it ends."""
-    fd = os.open(repo.git_dir, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise say.already_running() from None
-        yield
-    finally:
-        os.close(fd)
-
-
 def land(
     repo: Repo, config: Config, store: Store, me: Agent, what: Job, ears: Ears, *, wait_s: float, url: str | None = None
 ) -> Outcome:
@@ -86,14 +72,27 @@ def land(
     """
     with alone(repo):
         candidate.sweep(repo)
+        pushing.sweep(repo)
         if what.hotfix and not may_hotfix(config, me.name):
             raise fixes_say.not_named(what.lane, me.name, config.hotfix)
-        tip = repo.known_tip(config.remote, what.lane)
-        if what.revert is None and tip and repo.is_ancestor(what.head, tip):
+        if what.revert is None and (tip := _has_it(repo, config, what)):
             return Outcome(NOTHING, what, what.head, tip)
         one = _Landing(repo, config, store, me, what, ears, url)
         one.look_first()
         return one.go(wait_s)
+
+
+def _has_it(repo: Repo, config: Config, what: Job) -> str | None:
+    """The lane's tip, if it is clear without a fetch that it has all of this. The remote is asked: a tracking ref may
+    be of another push URL, or of a time before a rewrite."""
+    known = repo.known_tip(config.remote, what.lane)
+    if known is None or not repo.is_ancestor(what.head, known):
+        return None
+    try:
+        tip = repo.remote_tip(config.remote, what.lane).sha
+    except GitError as e:
+        raise say.cannot_fetch(config.remote, e) from None
+    return tip if tip and repo.is_ancestor(what.head, tip) else None
 
 
 class _Overtaken(Exception):
@@ -212,8 +211,9 @@ class _Landing:
                 info = self._judged(intent)
                 if self.config.gate == "local":
                     self._prove(head, tree)
-                pushed = self._push(grip, intent, info)
-                return self._settle(grip, intent, pushed)
+                with Voucher() as voucher:
+                    pushed = self._push(grip, intent, info, voucher)
+                    return self._settle(grip, intent, pushed, voucher)
 
     def _fetch(self) -> str:
         """The lane's tip, with its commits here. ZERO: the branch is not there yet."""
@@ -309,7 +309,7 @@ class _Landing:
         if report.result != smoke.GREEN:
             raise say.not_green(self.what.lane, report)
 
-    def _push(self, grip: Grip, intent: Intent, info: dict[str, Any]) -> pushing.Pushed:
+    def _push(self, grip: Grip, intent: Intent, info: dict[str, Any], voucher: Voucher) -> pushing.Pushed:
         needs_s = self.config.times.lease_ms / 4000
         if not grip.covers(2 * needs_s) and isinstance(again := self.lock.renew(grip.lease), Granted):
             grip.lease = again.lease
@@ -322,16 +322,17 @@ class _Landing:
         if isinstance(answer, Lost):
             raise say.lost(self.what.lane, answer.state)
         self.ears.stage(Stage(PUSHING))
-        return pushing.push(self.repo, self.config.remote, grip.lease, intent, lost=grip.lost)
+        return pushing.push(self.repo, self.config.remote, grip.lease, intent, voucher, lost=grip.lost)
 
     # --- what came of it ---------------------------------------------------------------------------------------------
-    def _settle(self, grip: Grip, intent: Intent, pushed: pushing.Pushed) -> Outcome:
+    def _settle(self, grip: Grip, intent: Intent, pushed: pushing.Pushed, voucher: Voucher) -> Outcome:
         with held_back():  # the remote was told: now its answer is written down, whoever presses what
             self.ears.stage(Stage(LOOKING))
             saw, look = self._look(intent, 1 if pushed.said == pushing.STOPPED else LOOKS)
             if saw == "base" and pushed.said in (pushing.REFUSED, pushing.NOT_SENT):
                 saw = "other"  # it cannot arrive any more
             self.lock.report(grip.lease, saw, look, gate=self.config.gate)
+            voucher.reported()
             if saw in ("in", "base"):
                 self.ears.over()
             if saw == "in":

@@ -36,6 +36,7 @@ class Landing(NamedTuple):
     lease: Lease
     intent: Intent
     remarks: list[Finding]  # what the pusher should know, and is no reason to refuse
+    land: Process | None = None  # the `prp land` that holds the lock, renews it and asks the remote, while it lives
 
 
 class Emergency(NamedTuple):
@@ -60,7 +61,7 @@ def lane_update(repo: Repo, config: Config, remote: str, updates: list[RefUpdate
         raise say.deletion(name)
     if update.remote_sha != ZERO and repo.has(update.remote_sha):  # one that is not here: before_push says so
         forward = repo.is_ancestor(update.remote_sha, update.local_sha)
-        if forward is None:
+        if forward is None or (not forward and repo.shallow):
             raise say.cannot_tell(name, "history is missing here (a shallow clone?)", "git fetch --unshallow")
         if not forward:
             raise say.not_forward(name, remote)
@@ -179,8 +180,8 @@ def before_push(
         if quiet_s > 0:
             raise say.just_adopted(name, quiet_s)
         lock = MergeLock(store, name, config.times)
-        if _of_a_landing(lock, intent):
-            return None  # `prp land` holds the lock, renews it, and asks the remote
+        if landing := _of_a_landing(lock, intent):
+            return landing
         if unseen:
             me = identity.agent(repo)
             place = lock.place(contender(repo, me, name, process, "push", None, intent.head))
@@ -207,18 +208,28 @@ def _take(repo: Repo, config: Config, lock: MergeLock, name: str, intent: Intent
         raise
 
 
-def _of_a_landing(lock: MergeLock, intent: Intent) -> bool:
+def _of_a_landing(lock: MergeLock, intent: Intent) -> Landing | None:
     """Is this push a step of `prp land`? The store says so, not the environment: the hold is there and means this."""
     from .lock import Granted
 
     fence, hold = os.environ.get(pushing.FENCE, ""), os.environ.get(pushing.HOLD, "")
     if not fence.isdigit():
-        return False
+        return None
     answer = lock.resume(int(fence), hold)
     holder = answer.state.holder
     if isinstance(answer, Granted) and holder and holder.id == hold and answer.state.intent == intent:
-        return True
+        return Landing(lock.lane, answer.lease, intent, [], identity.holding_process(hold))
     raise say.lost(lock.lane, answer.state)
+
+
+def landing_of(update: RefUpdate) -> Landing:
+    """The landing that this push of `prp land` belongs to, as its environment says. The store says whether it is so."""
+    from .lock import Lease
+
+    name = update.remote_ref.removeprefix("refs/heads/")
+    fence, hold = os.environ.get(pushing.FENCE, ""), os.environ.get(pushing.HOLD, "")
+    lease = Lease(name, int(fence) if fence.isdigit() else 0, hold, 0.0, 0.0, 0.0)
+    return Landing(name, lease, Intent(update.local_sha, update.remote_sha), [])
 
 
 def is_green(repo: Repo, config: Config, lock: MergeLock, head: str) -> bool:

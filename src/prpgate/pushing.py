@@ -6,12 +6,14 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import tempfile
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import identity
 from .gitrepo import quiet_env
 from .interrupts import held_back
 from .model import ZERO
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 TOOK, REFUSED, NOT_SENT, UNKNOWN, STOPPED = "took", "refused", "not-sent", "unknown", "stopped"
 FENCE, HOLD = "PRP_LAND_FENCE", "PRP_LAND_HOLD"  # how our own pre-push hook knows the landing that it belongs to
+PREFIX = "push-"  # of the folder that keeps what git says of a push
 END_S = 5.0
 LOOK_S = 0.5  # how often to look whether the lane is still ours
 TICK_S = 0.02  # ... and whether git has ended, where the kernel cannot tell
@@ -38,26 +41,28 @@ class Pushed(NamedTuple):
     text: str  # what git and the hooks wrote for people
 
 
-def push(repo: Repo, remote: str, lease: Lease, intent: Intent, *, lost: Callable[[], bool]) -> Pushed:
+def push(
+    repo: Repo, remote: str, lease: Lease, intent: Intent, voucher: Voucher, *, lost: Callable[[], bool]
+) -> Pushed:
     """Push `intent.head` to the lease's lane, which must still be at `intent.base`. Never forced, never a prompt.
 
-    An interrupt, or `lost()`, ends the push; it may still arrive.
+    The voucher tells our own hook that the lane is held, until the push has ended. An interrupt, or `lost()`, ends the
+    push; it may still arrive.
     """
     ref = f"refs/heads/{lease.lane}"
     expected = "" if intent.base == ZERO else intent.base
     command = ["git", "push", "--porcelain", "--no-follow-tags", f"--force-with-lease={ref}:{expected}"]
-    with tempfile.TemporaryDirectory(prefix="prp-push-") as folder:
+    os.makedirs(repo.own_dir, exist_ok=True)
+    mine = identity.owned(PREFIX, identity.process(os.getpid()))
+    with tempfile.TemporaryDirectory(prefix=mine, dir=repo.own_dir) as folder:
         trace = os.path.join(folder, "trace")
-        voucher = Voucher(os.path.join(folder, "s"), question(intent.head, intent.base, ref))
-        env = {**quiet_env(), FENCE: str(lease.fence), HOLD: lease.hold, VOUCHER: voucher.path}
+        where = os.path.join(folder, "s")
+        voucher.listen(where, question(intent.head, intent.base, ref))
+        env = {**quiet_env(), FENCE: str(lease.fence), HOLD: lease.hold, VOUCHER: where}
         env["GIT_TRACE2_EVENT"] = trace
         env.pop("PRP_BREAK_GLASS", None)  # this push does have the lock
         # Files, not pipes: what a hook leaves running would keep a pipe open. A session of its own: Ctrl-C is for us.
-        with (
-            contextlib.closing(voucher),
-            open(os.path.join(folder, "out"), "w+b") as out,
-            open(os.path.join(folder, "err"), "w+b") as err,
-        ):
+        with open(os.path.join(folder, "out"), "w+b") as out, open(os.path.join(folder, "err"), "w+b") as err:
             process = subprocess.Popen(
                 [*command, remote, f"{intent.head}:{ref}"],
                 cwd=repo.path,
@@ -68,6 +73,7 @@ def push(repo: Repo, remote: str, lease: Lease, intent: Intent, *, lost: Callabl
                 start_new_session=True,
             )
             stopped = _wait(process, lost, voucher)
+            voucher.stop_listening()
             out.seek(0)
             err.seek(0)
             told, text = out.read().decode("utf-8", "replace"), err.read().decode("utf-8", "replace").strip()
@@ -82,6 +88,15 @@ def push(repo: Repo, remote: str, lease: Lease, intent: Intent, *, lost: Callabl
         else:
             said = NOT_SENT if _hook_refused(trace) else UNKNOWN
         return Pushed(said, text)
+
+
+def sweep(repo: Repo) -> None:
+    """Remove what pushes of processes that were killed left behind."""
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(repo.own_dir):
+            owner = identity.owner(PREFIX, name)
+            if owner and not identity.alive(owner):
+                shutil.rmtree(os.path.join(repo.own_dir, name), ignore_errors=True)
 
 
 def _wait(process: subprocess.Popen[bytes], lost: Callable[[], bool], voucher: Voucher) -> bool:

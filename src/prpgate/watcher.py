@@ -6,9 +6,10 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from . import hook_filter, identity, policy
+from . import candidate, hook_filter, identity, policy, pushing
 from .errors import CouldNotTell, StoreDown, UserError
 from .lane import observe
+from .lane_state import ACCEPTING, INTENT
 
 if TYPE_CHECKING:
     from .config import Config
@@ -18,6 +19,36 @@ if TYPE_CHECKING:
     from .store.client import Store
 
 STAY_S = 10
+
+
+def stand_by(repo: Repo, config: Config, landing: Landing, process: Process, land: Process) -> None:
+    """For the push of a `prp land`: nothing while that lives. If it was killed before it could report, `watch` the
+    push in its stead, and tidy up what it left.
+
+    Nothing is renewed meanwhile: a `prp land` that hangs must not keep the lane.
+    """
+    give_up = time.monotonic() + config.times.cap_ms / 1000 + 60
+    while not _ended(land, 60):
+        if time.monotonic() > give_up:
+            return
+    stand_in(repo, config, landing, process)
+
+
+def stand_in(repo: Repo, config: Config, landing: Landing, process: Process) -> None:
+    """The `prp land` of a push has ended. If it did not report, `watch` the push in its stead, and tidy up."""
+    from .lock import MergeLock
+    from .store.client import connect
+
+    try:
+        with connect(config, repo.root, timeout_s=5, start=False) as store:
+            state = MergeLock(store, landing.lane, config.times).state()
+        if state.fence != landing.lease.fence or state.phase not in (INTENT, ACCEPTING):
+            return
+    except StoreDown:
+        pass  # it may be back before the push has ended
+    watch(repo, config, landing, process)
+    candidate.sweep(repo)
+    pushing.sweep(repo)
 
 
 def watch(repo: Repo, config: Config, landing: Landing, process: Process) -> None:
@@ -100,22 +131,3 @@ def _ended(process: Process, wait_s: float) -> bool:
             return True
         time.sleep(0.05)
     return False
-
-
-def detach() -> bool:
-    """Fork a child that outlives the hook: own session, no inherited stream or descriptor. True in the child.
-
-    git reads a hook's streams to their end, so a child that kept one would hang every captured push.
-    """
-    pid = os.fork()
-    if pid:
-        os.waitpid(pid, 0)
-        return False
-    os.setsid()
-    if os.fork():
-        os._exit(0)
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    os.closerange(3, 256 if not hasattr(os, "sysconf") else min(os.sysconf("SC_OPEN_MAX"), 65536))
-    return True

@@ -10,12 +10,19 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.e2e.conftest import Project
+from tests.e2e.processes import Halting, watchers
+from tests.e2e.test_land import status, until
 from tests.e2e.test_landing import pausing, push_until_landed
 from tests.world import Clone, run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.world import Server
 
 
 def events_of(clone: Clone, sha: str) -> list[str]:
@@ -27,6 +34,7 @@ def test_work_that_was_taken_back_is_no_evidence(tmp_path: Path, home: Path) -> 
     project = Project(tmp_path, settings={'run = "test -f README"': 'run = "! test -f bug.txt"'})
     ana = project.ana
     ana.prp("start", "P2-040")
+    ana.commit_files("begin P2-040", {})  # apart, so that the revert takes the work back and not the start
     bug = ana.commit_files("feat(P2-040): work", {"bug.txt": "b"})
     ana.git("push", "-q")
     project.settle()
@@ -35,6 +43,7 @@ def test_work_that_was_taken_back_is_no_evidence(tmp_path: Path, home: Path) -> 
     ana.git("push", "-q")
     project.settle()
     assert ana.prp("smoke").code == 0
+    assert json.loads(ana.prp("status", "P2-040", "--json").out)["prp"]["status"] == "in_progress"
     ana.prp("complete", "P2-040", ok=False)
     state = json.loads(ana.prp("status", "P2-040", "--json").out)["prp"]
     assert state["status"] != "complete"
@@ -118,65 +127,77 @@ def test_an_agents_name_cannot_write_lines_of_its_own(project: Project) -> None:
     project.ana.commit_files("slow", {"s.txt": "s"})
     push = subprocess.Popen(["git", "push", "-q"], cwd=project.ana.path, env={**os.environ, **project.ana.env})
     time.sleep(1.0)
+    until(lambda: status(ben)["holder"] is not None, "eve holds it")
+    assert "\n" not in status(ben)["holder"]["agent"]
     for said in (ben.prp("lock", "status").out, ben.git("push", "-q", ok=False).err):
         assert "eve" in said
         assert not [line for line in said.splitlines() if line.strip() == "git push --no-verify"]
     assert push.wait(30) == 0
 
 
-def test_a_hook_that_was_stopped_past_its_lease_does_not_push(tmp_path: Path, home: Path) -> None:
-    project = Project(tmp_path, settings={"[lane]\n": "[lane]\nlease = 3\n"})
-    ben = project.join("ben")
-    theirs = project.ana.path / ".git" / "hooks" / "pre-push.prp-chained"
-    assert not theirs.exists()
-    head = project.ana.commit_files("stopped", {"s.txt": "s"})
-    push = subprocess.Popen(
-        ["git", "push", "-q"],
-        cwd=project.ana.path,
-        env={**os.environ, **project.ana.env},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    stopped = _stop_the_hook(project.ana, push.pid)
-    if stopped is None:  # it was through before it could be stopped: nothing to see in this run
-        push.communicate(timeout=30)
-        return
-    time.sleep(5)
-    os.kill(stopped, signal.SIGCONT)
-    _, said = push.communicate(timeout=30)
-    if push.returncode:
-        assert b"ran out" in said or b"main" in said
-        assert project.tip() != head
-    ben.commit_files("goes on", {"g.txt": "g"})
-    push_until_landed(ben)
+@pytest.fixture
+def shared(tmp_path: Path, home: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A project with a short lease, on a store that one process may be led to by another way."""
+    monkeypatch.setenv("PRP_REDIS_URL", server.url)
+    one = Project(tmp_path, settings={'scope = "machine"': 'scope = "team"', "[lane]\n": "[lane]\nlease = 3\n"})
+    yield one
+    until(lambda: not watchers(one.ana), "whoever watches a push of ana's ends")
 
 
-def _stop_the_hook(clone: Clone, git: int) -> int | None:
-    """SIGSTOP our pre-push as soon as it has the lane."""
-    until = time.monotonic() + 5
-    while time.monotonic() < until:
-        state = json.loads(clone.prp("lock", "status", "main", "--json").out)["lanes"][0]
-        if state["state"] == "held":
-            for pid in (int(p) for p in os.listdir("/proc") if p.isdigit()):
-                try:
-                    with open(f"/proc/{pid}/stat") as f:
-                        parent = int(f.read().rpartition(")")[2].split()[1])
-                    with open(f"/proc/{pid}/cmdline", "rb") as f:
-                        ours = b"/pre-push" in f.read()
-                except OSError:
-                    continue
-                if ours and parent == git:
-                    os.kill(pid, signal.SIGSTOP)
-                    return pid
-            return None
-    return None
+@pytest.mark.parametrize("meanwhile", ["nobody lands", "another lands"])
+def test_a_hook_that_was_stopped_past_its_lease_does_not_push(shared: Project, server: Server, meanwhile: str) -> None:
+    """As on a machine that is suspended: the hook was granted the lane, and hears of it when its time is over."""
+    ben, ana = shared.join("ben"), shared.ana
+    head = ana.commit_files("stopped", {"s.txt": "s"})
+    with Halting(server, b'"plain": true', b'"intent": {') as halting:
+        push = subprocess.Popen(
+            ["git", "push", "-q"],
+            cwd=ana.path,
+            env={**os.environ, **ana.env, "PRP_REDIS_URL": halting.url},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        halting.halted()
+        assert status(ben)["holder"]["agent"] == "ana"
+        if meanwhile == "another lands":
+            ben.commit_files("meanwhile", {"m.txt": "m"})
+            push_until_landed(ben)
+            shared.settle()
+        until(lambda: status(ben)["state"] == ("free" if "another" in meanwhile else "reconciling"), "its time is over")
+        tip = shared.tip()
+        halting.go_on()
+        _, said = push.communicate(timeout=30)
+    assert push.returncode != 0
+    assert "the lock of main was lost before the push could begin" in said
+    assert "Nothing was pushed." in said
+    assert shared.tip() == tip
+    assert "landed" not in events_of(ana, head)
+    push_until_landed(ana)
+    assert shared.subjects()[0] == "stopped"
+
+
+SIGNS = r"""#!/bin/sh
+case "$*" in
+*verify*) printf 'gpg: Signature made by eve\n' >&2; printf '[GNUPG:] GOODSIG 1 eve\n' ;;
+*) cat >/dev/null; printf -- '-----BEGIN PGP SIGNATURE-----\n\nx\n-----END PGP SIGNATURE-----\n'
+   printf '\n[GNUPG:] SIG_CREATED \n' >&2 ;;
+esac
+"""
 
 
 def test_a_signed_log_changes_nothing(project: Project) -> None:
+    """git log tells of signatures then, in between what is read of it."""
+    signer = project.folder / "signer"
+    signer.write_text(SIGNS)
+    signer.chmod(0o755)
+    project.ana.git("config", "gpg.program", str(signer))
     project.ana.git("config", "log.showSignature", "true")
-    project.ana.git("commit", "-q", "-n", "--allow-empty", "-m", "P2-999: nobody knows it")
+    project.ana.git("commit", "-q", "-S", "-n", "--allow-empty", "-m", "P2-999: nobody knows it")
+    assert "made by eve" in project.ana.git("log", "-1", "--format=%H").text
     refused = project.ana.git("push", "-q", ok=False)
     assert "PRP150" in refused.err
+    assert f"commit {project.ana.head[:10]}" in refused.err
 
 
 def test_after_a_wipe_nobody_lands_for_one_lease(tmp_path: Path, home: Path) -> None:
@@ -211,3 +232,11 @@ def test_a_draft_whose_line_was_thrown_away_is_written_again(project: Project) -
     again = json.loads(project.ana.prp("new", "a draft", "--id", made, "--json").out)
     assert again["already"] is True
     project.ana.prp("validate", made)
+
+
+def test_a_path_with_a_line_break_is_refused_in_words(project: Project) -> None:
+    folder = project.folder / "two\nlines"
+    run(["git", "clone", "-q", project.remote, folder], project.folder)
+    done = Clone(folder, "ben").prp("join", ok=False)
+    assert done.code == 2
+    assert "has a line break in it" in done.err

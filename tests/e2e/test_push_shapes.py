@@ -54,6 +54,20 @@ def test_two_lane_refs_are_refused_with_a_command_each(tmp_path: Path) -> None:
     assert fence(project.ana) == before
 
 
+def test_a_hostile_lane_is_quoted_in_what_one_is_told_to_type(tmp_path: Path) -> None:
+    project = Project(tmp_path, settings={'branches = ["main"]': 'branches = ["main", "rel/*"]'})
+    project.ana.commit_files("both", {"b.txt": "b"})
+    name = "rel/$(touch${IFS}pwned);`touch${IFS}pwned`"
+    refused = project.ana.git("push", "origin", "HEAD:refs/heads/main", f"HEAD:refs/heads/{name}", ok=False)
+    told = [line.strip() for line in refused.err.splitlines() if line.strip().startswith("git push")]
+    assert len(told) == 2
+    for line in told:
+        run(["sh", "-c", line], project.ana.path, env=project.ana.env)
+        project.settle(name if "rel/" in line else "main")
+    assert project.tip(name) == project.tip() == project.ana.head
+    assert not [p for p in (project.ana.path, project.remote) if (p / "pwned").exists()]
+
+
 def test_an_unknown_remote_tip_means_fetch_first_and_keeps_a_place(project: Project) -> None:
     ben = project.join("ben")
     project.ana.commit_files("ahead", {"a.txt": "a"})
@@ -169,7 +183,8 @@ def test_a_shallow_clone_that_cannot_tell_is_refused(project: Project) -> None:
     shallow.commit_files("no history", {"n.txt": "n"})
     refused = shallow.git("push", "-q", "--force", "origin", "HEAD:main", ok=False)
     assert refused.code != 0
-    assert "prp: " in refused.err
+    assert "history is missing here" in refused.err
+    assert refused.err.rstrip().splitlines()[-2].strip() == "git fetch --unshallow"
 
 
 @pytest.mark.parametrize(
@@ -181,7 +196,6 @@ def test_a_shallow_clone_that_cannot_tell_is_refused(project: Project) -> None:
     ],
 )
 def test_a_line_that_git_never_writes_is_refused(project: Project, line: str) -> None:
-    script = project.folder.parent
     from prpgate.data import hooks_folder
 
     done = run(
@@ -189,7 +203,6 @@ def test_a_line_that_git_never_writes_is_refused(project: Project, line: str) ->
     )
     assert done.code == 1
     assert "unexpected" in done.err
-    assert script
 
 
 def test_from_a_linked_worktree_and_a_detached_head(project: Project) -> None:

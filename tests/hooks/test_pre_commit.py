@@ -96,7 +96,11 @@ def test_very_many_findings_are_cut(world: World) -> None:
         (b"prp_tracking:\n  P2-020:\n    title: a\0b\n", "PRP1"),
         (b"a: &x [1]\nb: [*x, *x]\n", "PRP1"),
         (b"prp_tracking: !!python/object/apply:os.system ['touch PWNED']\n", "PRP1"),
+        (b"prp_tracking: {<<: {P2-020: {title: a}}}\n", "PRP1"),
+        (b"prp_tracking:\n  P2-020:\n    title: a\n    title: b\n", "PRP103"),
+        (b"prp_tracking:\n  P2-020: {title: a}\n  P2-020: {title: b}\n", "PRP110"),
         (b"<<<<<<< HEAD\n" + ENTRIES.encode(), "PRP1"),
+        (b"a: " + b"[" * 100_000, "PRP1"),
         (b"prp_tracking:\n" + b"  P1-1:\n    title: x\n" * 400_000, "PRP1"),
     ],
 )
@@ -192,6 +196,35 @@ def test_a_merge_that_loses_a_milestone_is_refused(clone: Clone, how: str) -> No
     assert "Not merged; the merge waits for you" in done.err
     clone.git("checkout", "other", "--", LEDGER)
     clone.git("commit", "-q", "-m", "merged as told")
+
+
+@pytest.mark.parametrize("side", ["ours", "theirs"])
+def test_a_conflict_solved_by_an_option_lets_no_mixture_through(clone: Clone, side: str) -> None:
+    """`-X` takes one side where lines clash and both where they do not: for "ours" an entry that neither side has."""
+    diverge(clone)
+    mine = milestone(OWNED, "P2-040", 2, status="deprecated")
+    head = clone.commit_files("deprecate", {LEDGER: mine})
+    done = clone.git("merge", "--no-edit", "-X", side, "other", ok=False)
+    if side == "ours":
+        assert done.code != 0
+        assert "PRP126" in done.err
+        assert clone.head == head
+    else:
+        assert (done.code, clone.read(LEDGER)) == (0, THEIRS)
+
+
+def test_a_branch_that_is_switched_carries_a_milestone_and_invents_none(clone: Clone) -> None:
+    clone.write(LEDGER, OWNED)
+    clone.git("switch", "-q", "-c", "topic")
+    assert clone.read(LEDGER) == OWNED, "what is not committed goes along"
+    clone.git("commit", "-q", "-a", "-m", "P2-040: begin")
+    clone.git("switch", "-q", "main")
+    assert clone.read(LEDGER) == ENTRIES
+    clone.write(LEDGER, OWNED)
+    assert clone.git("switch", "-q", "topic", ok=False).code == 1, "git keeps what it would overwrite"
+    clone.git("commit", "-q", "-a", "-m", "the same line once more")
+    clone.git("merge", "-q", "--no-edit", "topic")
+    assert clone.read(LEDGER) == OWNED
 
 
 def test_a_mixture_of_two_sides_is_refused(clone: Clone) -> None:

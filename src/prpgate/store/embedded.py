@@ -285,7 +285,11 @@ class Embedded:
 def stop_all(folder: str) -> list[int]:
     """Stop every embedded store below a state folder. Process ids of those that ran."""
     stopped = []
-    for name in sorted(os.listdir(folder)):
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:  # none was ever started
+        return []
+    for name in names:
         data = os.path.join(folder, name)
         if os.path.isfile(os.path.join(data, "lock")):
             pid = Embedded("", data).stop()

@@ -64,7 +64,7 @@ def test_no_other_push(voucher: Voucher, other: RefUpdate) -> None:
 
 
 def test_not_what_is_pushed_along_with_it(voucher: Voucher) -> None:
-    assert not vouched([MINE, MINE._replace(remote_ref="refs/heads/release")])
+    assert not asked(voucher, [MINE, MINE._replace(remote_ref="refs/heads/release")])
 
 
 def test_a_name_that_nobody_listens_at_vouches_for_nothing(voucher: Voucher) -> None:

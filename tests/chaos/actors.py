@@ -36,6 +36,7 @@ class Actor:
     ) -> None:
         self.stage, self.clone, self.kind, self.number, self.dice, self.tell = stage, clone, kind, number, dice, tell
         self.claims: list[Claim] = []
+        self.forced: list[str] = []
         self.process: subprocess.Popen[bytes] | None = None
         self.over = False
         self.thread = threading.Thread(target=self._run, name=f"{clone.agent}-{kind}", daemon=True)
@@ -121,6 +122,8 @@ class Actor:
         self.work()
         for n in range(tries):
             head = self.head()
+            if "--force" in options:
+                self.forced.append(head)
             code, _ = self.git("push", "-q", *options, "origin", "HEAD:main")
             if code == 0:
                 self.claim(head, PUSHED)
@@ -162,6 +165,7 @@ class Actor:
         self.git("reset", "-q", "--hard", "HEAD~1")
         self.work()
         head = self.head()
+        self.forced.append(head)
         if self.git("push", "-q", "--force", "--no-verify", "origin", "HEAD:main")[0] == 0:
             self.claim(head, PUSHED)
 

@@ -31,6 +31,7 @@ class Branch:
         self.tip = self.first = self.commit("")
         self.took: list[Took] = []
         self.flying: list[Flying] = []
+        self.forced: set[str] = set()
 
     def commit(self, parent: str) -> str:
         """A new commit that nobody has pushed yet."""
@@ -52,7 +53,9 @@ class Branch:
 
     def arrive(self, push: Flying) -> bool:
         """The remote compares and swaps; a forced push does not compare."""
-        if not push.forced and push.intent.base != self.tip:
+        if push.forced:
+            self.forced.add(push.intent.head)
+        elif push.intent.base != self.tip:
             return False
         old, new = self.line(self.tip), self.line(push.intent.head)
         self.took.append(

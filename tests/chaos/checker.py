@@ -152,6 +152,8 @@ def lost(story: Story) -> Iterator[str]:
     """What the remote took is in the branch, unless somebody forced it away; what a client was told is true."""
     gone = {c for t in story.took for c in t.dropped}
     for t in story.took:
+        if t.dropped and t.new not in story.forced:
+            yield f"{t.dropped[0][:10]} was lost to {t.new[:10]}, which nobody forced"
         for commit in t.brought:
             if commit not in story.history and commit not in gone:
                 yield f"the remote took {commit[:10]}, nobody forced it away, and the branch does not have it"

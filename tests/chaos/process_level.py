@@ -337,6 +337,7 @@ class Scene:
             claims=tuple(c for a in self.actors for c in a.claims),
             verdicts=tuple(self.verdicts),
             leftovers=end,
+            forced=frozenset(sha for a in self.actors for sha in a.forced),
             calm=self.calm,
             rewound=any(t.dropped for t in took),
             lost_data=self.lost_data,

@@ -89,6 +89,7 @@ class Story(NamedTuple):
     claims: tuple[Claim, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     leftovers: Leftovers = Leftovers()
+    forced: frozenset[str] = frozenset()  # heads that somebody meant to force
     fixers: frozenset[str] = frozenset()  # agents who may land on a closed lane
     calm: bool = False  # nothing was killed, stopped, cut, moved or forced
     rewound: bool = False  # somebody forced the branch back: rule 2 of Attribute is unsafe (docs/lane.md)

@@ -79,6 +79,10 @@ WRONG = {
         WELL._replace(visits=(Visit("1", 1.0, 9.0), Visit("2", 2.5, 3.0), Visit("3", 8.0, 8.5))),
     ),
     "a commit is lost": ("2 nothing lost", WELL._replace(history=frozenset({B}))),
+    "a commit is forced away by one who did not force": (
+        "2 nothing lost",
+        WELL._replace(took=(*WELL.took, Took(B, C, dropped=(B,), brought=(C,))), history=frozenset({A, C})),
+    ),
     "told landed, was not": ("2 nothing lost", WELL._replace(claims=(Claim("ana", C, LANDED),))),
     "landed twice": ("2 none twice", WELL._replace(subjects=("work 1 of ana", "work 1 of ana"))),
     "a fence comes again": ("3 fences grow", spliced(14, Event("acquire", 13, "dee", C), drop=1)),
@@ -125,7 +129,10 @@ def test_what_is_excused() -> None:
     again = (Era(EVENTS, wiped=True), Era((Event("acquire", 9, "dee", C),), wiped=True, behind=True))
     assert judge(WELL._replace(eras=again)) == []
     forced = WELL._replace(
-        took=(*WELL.took, Took(B, C, dropped=(B,), brought=(C,))), history=frozenset({A, C}), rewound=True
+        took=(*WELL.took, Took(B, C, dropped=(B,), brought=(C,))),
+        history=frozenset({A, C}),
+        rewound=True,
+        forced=frozenset({C}),
     )
     assert judge(forced._replace(leftovers=Leftovers(tip=C))) == []
     assert judge(WELL._replace(records=((A, "landed"),), lost_data=True)) == []

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from tests.chaos.stage import BAD, SMOKE, signal_group
+from tests.chaos.stage import BAD, SMOKE
 from tests.chaos.story import LANDED, PUSHED, Claim
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class Actor:
 
     def kill(self, number: int, *, whole: bool) -> None:
         process = self.process
-        if process is not None and process.poll() is None:
-            signal_group(process, number, whole=whole)
+        if process is not None:
+            self.stage.signal(process, number, whole=whole)
 
     # --- commands ----------------------------------------------------------------------------------------------------
     def command(self, *words: str, longest_s: float = LONGEST_S, env: dict[str, str] | None = None) -> tuple[int, str]:
@@ -71,7 +71,7 @@ class Actor:
             try:
                 self.process.wait(longest_s)
             except subprocess.TimeoutExpired:
-                signal_group(self.process, 9, whole=True)
+                self.stage.signal(self.process, 9, whole=True)
                 self.process.wait()
             out.seek(0)
             text = out.read().decode("utf-8", "replace")

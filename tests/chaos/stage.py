@@ -207,6 +207,16 @@ class Stage(World):
                     found.append(pid)
         return sorted(found)
 
+    def signal(self, process: subprocess.Popen[bytes], number: int, *, whole: bool) -> None:
+        """To a process that we started, or to all of its session: also to what is left of one whose leader is gone."""
+        if not whole:
+            process.send_signal(number)
+            return
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                if os.getsid(pid) == process.pid:
+                    os.kill(pid, number)
+
     def close(self) -> None:
         self.heal()
         for pid in self.processes():
@@ -214,15 +224,6 @@ class Stage(World):
                 os.kill(pid, signal.SIGKILL)
         self.proxy.close()
         self.server.close()
-
-
-def signal_group(process: subprocess.Popen[bytes], number: int, *, whole: bool) -> None:
-    """To a process that we started, or to all of its group."""
-    with contextlib.suppress(ProcessLookupError):
-        if whole:
-            os.killpg(process.pid, number)
-        else:
-            os.kill(process.pid, number)
 
 
 def wait_until(done: object, seconds: float) -> bool:

@@ -62,13 +62,13 @@ def push(repo: Repo, remote: str, lease: Lease, intent: Intent, *, lost: Callabl
                 stderr=err,
                 start_new_session=True,
             )
-            stopped = _wait(process, lost)
+            ended = _wait(process, lost)
             out.seek(0)
             err.seek(0)
             told, text = out.read().decode("utf-8", "replace"), err.read().decode("utf-8", "replace").strip()
         flags = [line[0] for line in told.splitlines() if line.count("\t") >= 2]
-        if stopped:
-            said = STOPPED
+        if ended:
+            said = ended
         elif process.returncode == 0 and "!" not in flags:
             said = TOOK
         elif "!" in flags:
@@ -88,21 +88,22 @@ def sweep(repo: Repo) -> None:
                 shutil.rmtree(os.path.join(repo.own_dir, name), ignore_errors=True)
 
 
-def _wait(process: subprocess.Popen[bytes], lost: Callable[[], bool]) -> bool:
-    """Until the push ends; True when it was made to."""
+def _wait(process: subprocess.Popen[bytes], lost: Callable[[], bool]) -> str:
+    """Until the push ends: "". When it was made to: STOPPED by an interrupt, UNKNOWN because the lock was lost."""
+    why = UNKNOWN
     try:
         while True:
             try:
                 process.wait(0.5)
-                return False
+                return ""
             except subprocess.TimeoutExpired:
                 if lost():
                     break
     except KeyboardInterrupt:
-        pass
+        why = STOPPED
     with held_back():
         end_group(process)
-    return True
+    return why
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

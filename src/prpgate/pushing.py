@@ -72,14 +72,14 @@ def push(
                 stderr=err,
                 start_new_session=True,
             )
-            stopped = _wait(process, lost, voucher)
+            ended = _wait(process, lost, voucher)
             voucher.stop_listening()
             out.seek(0)
             err.seek(0)
             told, text = out.read().decode("utf-8", "replace"), err.read().decode("utf-8", "replace").strip()
         flags = [line[0] for line in told.splitlines() if line.count("\t") >= 2]
-        if stopped:
-            said = STOPPED
+        if ended:
+            said = ended
         elif process.returncode == 0 and "!" not in flags:
             said = TOOK
         elif "!" in flags:
@@ -99,8 +99,10 @@ def sweep(repo: Repo) -> None:
                 shutil.rmtree(os.path.join(repo.own_dir, name), ignore_errors=True)
 
 
-def _wait(process: subprocess.Popen[bytes], lost: Callable[[], bool], voucher: Voucher) -> bool:
-    """Until the push ends, vouching for it meanwhile; True when it was made to end."""
+def _wait(process: subprocess.Popen[bytes], lost: Callable[[], bool], voucher: Voucher) -> str:
+    """Until the push ends, vouching for it meanwhile: "". When it was made to end: STOPPED by an interrupt, UNKNOWN
+    because the lock was lost."""
+    why = UNKNOWN
     try:
         with contextlib.ExitStack() as at_the_end:
             poll = select.poll()
@@ -119,12 +121,12 @@ def _wait(process: subprocess.Popen[bytes], lost: Callable[[], bool], voucher: V
                 if voucher.listener is not None and voucher.listener.fileno() in ready:
                     voucher.answer(not lost())
             else:
-                return False
+                return ""
     except KeyboardInterrupt:
-        pass
+        why = STOPPED
     with held_back():
         end_group(process)
-    return True
+    return why
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.processes import watchers
 from tests.e2e.test_deaths import HOLDING
-from tests.e2e.test_land import answer, begin, end, go_local, status, until
+from tests.e2e.test_land import SHORT_LEASE, answer, begin, end, go_local, status, until
 from tests.server.conftest import Guarded, said
 
 if TYPE_CHECKING:
@@ -119,18 +119,23 @@ def test_prp_land_killed_after_the_server_let_it_in_is_told_by_the_server(guarde
 
 
 @pytest.mark.parametrize("how", ["git push", "prp land"])
-def test_a_fence_of_the_past_does_not_pass_the_server(guarded: Guarded, how: str) -> None:
-    """Announced, then taken away by a person: the push that comes all the same is nobody's any more."""
+def test_a_fence_of_the_past_does_not_pass_the_server(tmp_path: Path, home: Path, how: str) -> None:
+    """Announced, then taken away by a person: the push that comes all the same is nobody's any more. It is long enough
+    under way for `prp land` to notice, which is no Ctrl-C."""
+    guarded = Guarded(tmp_path, settings=SHORT_LEASE)
     ben = guarded.join("ben")
     head = guarded.ana.commit_files("announced", {"a.txt": "a"})
     hook = guarded.ana.path / ".git" / "hooks" / "pre-push"
     ours = hook.with_name("pre-push.ours")
     hook.rename(ours)
-    # Between our hook's yes and the transfer: somebody breaks the lock, and another lands.
+    # Between our hook's yes and the transfer somebody breaks the lock, and another lands. `prp land` hears of it after.
     folder = guarded.folder
     hook.write_text(
         f'#!/bin/sh\n"{ours}" "$@" || exit 1\n[ ! -e {folder}/done ] || exit 0\ntouch {folder}/done\n'
-        f"unset PRP_LAND_FENCE PRP_LAND_HOLD\nsh {folder}/meanwhile >{folder}/out 2>&1\nexit 0\n"
+        "land=${PRP_LAND_HOLD#*:}\nland=${land%%:*}\nunset PRP_LAND_FENCE PRP_LAND_HOLD\n"
+        '[ -z "$land" ] || kill -STOP "$land"\n'
+        f"sh {folder}/meanwhile >{folder}/out 2>&1\n"
+        '[ -z "$land" ] || { kill -CONT "$land"; sleep 20; }\nexit 0\n'
     )
     hook.chmod(0o755)
     write_meanwhile(guarded, ben)

@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("seal", "yaml_scalar", "ledger_scan", "ledger_text", "ledger", "ledger_edit", "store", "process_tree"),
     ("remarks", "dependencies", "commit_message", "rules", "staged", "project", "steps"),
     ("lane_state", "outcomes", "waiting", "lock", "events", "pushing", "candidate", "grip"),
-    ("smoke", "record", "live", "lines", "evidence", "sync", "milestones", "prps"),
+    ("smoke", "record", "live", "lines", "evidence", "sync", "milestone", "milestones", "prps"),
     ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("land",),
     ("ops", "install", "server", "diagnosis"),
@@ -34,7 +34,6 @@ FRONTS = ("cli", "dashboard", "mcp", "compat")
 
 MOST_LINES = 400
 LONGER: dict[str, str] = {
-    "src/prpgate/milestones.py": "the verbs of one table; apart, each would repeat the order of steps they share",
     "src/prpgate/messages/prps.py": "every sentence about one PRP, one after the other",
 }
 

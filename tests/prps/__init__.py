@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from prpgate.live import PrpState
-    from prpgate.milestones import Done
+    from prpgate.milestone import Done
     from tests.world import Clone, Server, World
 
 LEDGER = "plans/prps.yaml"

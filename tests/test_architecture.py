@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("output", "messages"),
     ("config", "gitrepo", "policy", "identity", "interrupts", "hook_filter", "claimfile", "faults", "refusal"),
     ("seal", "yaml_scalar", "ledger_scan", "ledger_text", "ledger", "ledger_edit", "store", "process_tree"),
-    ("remarks", "dependencies", "commit_message", "rules", "staged", "project", "steps"),
+    ("scopes", "remarks", "dependencies", "commit_message", "rules", "staged", "project", "steps"),
     ("lane_state", "outcomes", "waiting", "lock", "events", "pushing", "candidate", "grip"),
     ("smoke", "record", "live", "lines", "evidence", "sync", "milestone", "milestones", "prps"),
     ("break_glass", "allowance", "lane", "watcher", "receive"),

@@ -38,6 +38,10 @@ class Claim(NamedTuple):
     git_dir: str
     live: bool  # False while the PRP is complete or deprecated: the claim has no effect then
     raw: str  # as the store has it
+    suspect: bool  # the lease is over; until `over_s` it is still the agent's, to renew or release
+    over_s: int  # seconds until anybody may take the PRP
+    reserved: bool  # `prp next` picked the PRP, and its start is on the way
+    exclusive: tuple[str, ...]  # globs of paths that nobody else should change
 
 
 class Line(NamedTuple):
@@ -73,6 +77,14 @@ class PrpState(NamedTuple):
     maxrev: int  # the highest rev number ever seen
     chain: list[Line]  # pending milestones that count
     ids: tuple[str, ...]  # every id that it answers to
+    marks: dict[
+        str, Any
+    ]  # what was said of it: blocked, assigned, phase, last (whose claim ended, and on which branch)
+
+    @property
+    def stage(self) -> str | None:
+        """The team's own phase of one that is in progress ([phases] in prp.toml)."""
+        return str(self.marks["phase"]["name"]) if "phase" in self.marks and self.status == IN_PROGRESS else None
 
 
 class State(NamedTuple):
@@ -97,6 +109,7 @@ def script_keys(k: Keys) -> list[str]:
     return [
         *(k.cursor, k.recorded, k.pending, k.claims, k.completing, k.maxrev, k.fence, k.events),
         *(k.agents, k.verdicts, k.unproven, k.landings, k.landed, k.meta),
+        *(k.open, k.briefs, k.about, k.names, k.marks, k.notes),
     ]
 
 
@@ -115,6 +128,7 @@ class Raw(NamedTuple):
     unproven: dict[str, str]
     maxrev: dict[str, str]
     meta: dict[str, str]
+    marks: dict[str, str]
     landings: dict[str, str]  # the lane's records, when asked for
 
 
@@ -129,7 +143,7 @@ def fetch(store: Store, lane: str | None = None) -> Raw:
             else:
                 pipe.eval(scripts.text("prp_reap"), len(all_keys), *all_keys)
             pipe.get(keys.cursor)
-            for name in (keys.recorded, keys.pending, keys.claims, keys.unproven, keys.maxrev, keys.meta):
+            for name in (keys.recorded, keys.pending, keys.claims, keys.unproven, keys.maxrev, keys.meta, keys.marks):
                 pipe.hgetall(name)
             if lane is not None:
                 pipe.hgetall(store.keys.lane(lane).rec)
@@ -162,10 +176,11 @@ def dump_line(line: Line) -> str:
 def _claim(text: str, now_ms: int, live: bool) -> Claim:
     c = json.loads(text)
     left = max(0, int((c["deadline"] - now_ms) / 1000))
+    over = max(0, int((c.get("over", c["deadline"]) - now_ms) / 1000))
     since = int(c["since"])
     return Claim(
         *(c["agent"], int(c["fence"]), iso(since), since, left, c["branch"] or None, c["host"], c["git_dir"]),
-        *(live, text),
+        *(live, text, bool(c.get("suspect")), over, bool(c.get("reserved")), tuple(c.get("exclusive") or ())),
     )
 
 
@@ -205,6 +220,7 @@ def one(prp_id: str, raw: Raw) -> PrpState | None:
         maxrev=int(raw.maxrev.get(prp_id, "0")),
         chain=chain if stands else [],
         ids=view.ids,
+        marks=json.loads(raw.marks.get(prp_id, "{}")),
     )
 
 

@@ -110,6 +110,7 @@ def me(ctx: Context, prp_id: str, branch: str | None = None) -> str:
         "branch": branch or ctx.repo.branch or "",
         "fence": claimfile.fence(ctx.git_dir, prp_id, ctx.agent.name),
         "lease": lease_s * 1000,
+        "suspect": (lease_s // 2 if ctx.config.claim_suspect_s is None else ctx.config.claim_suspect_s) * 1000,
     }
     # A path or branch that is no UTF-8 would make the store's JSON reader refuse everything.
     return json.dumps(shape, ensure_ascii=False).encode("utf-8", "replace").decode()
@@ -224,14 +225,14 @@ def again(ctx: Context, prp_id: str, answer: dict[str, Any], notes: list[str]) -
 
 def undo(ctx: Context, before: PrpState, key: str, answer: dict[str, Any]) -> None:
     """The line could not be written: the store is again as it was before the milestone."""
-    after = None if answer["state"] == "D" else answer.get("claim")
-    was = before.claim.raw if before.claim else ""
+    after = None if answer["state"] in ("D", "X") else answer.get("claim")
+    was = before.claim.raw if before.claim and not before.claim.reserved else ""
     call(ctx, "prp_undo", before.id, key, str(int(after["fence"])) if after else "", was)
 
 
 def keep_claim(ctx: Context, prp_id: str, answer: dict[str, Any]) -> None:
     claim = answer.get("claim")
-    if claim and answer["state"] != "D":
+    if claim and claim["agent"] == ctx.agent.name and answer["state"] not in ("D", "X"):
         claimfile.keep(ctx.git_dir, prp_id, int(claim["fence"]), ctx.agent.name)
     else:
         claimfile.drop(ctx.git_dir, prp_id, ctx.agent.name)

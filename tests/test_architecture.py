@@ -23,7 +23,20 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("seal", "yaml_scalar", "ledger_scan", "ledger_text", "ledger", "ledger_edit", "store", "process_tree"),
     ("scopes", "remarks", "dependencies", "commit_message", "rules", "staged", "project", "steps"),
     ("lane_state", "outcomes", "waiting", "lock", "events", "pushing", "candidate", "grip"),
-    ("smoke", "record", "live", "lines", "evidence", "sync", "milestone", "milestones", "prps"),
+    (
+        "smoke",
+        "record",
+        "live",
+        "lines",
+        "evidence",
+        "sync",
+        "milestone",
+        "picking",
+        "milestones",
+        "graph",
+        "claims",
+        "prps",
+    ),
     ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("land",),
     ("ops", "install", "server", "diagnosis"),
@@ -34,6 +47,7 @@ FRONTS = ("cli", "dashboard", "mcp", "compat")
 
 MOST_LINES = 400
 LONGER: dict[str, str] = {
+    "src/prpgate/cli/main.py": "one table of all verbs",
     "src/prpgate/messages/prps.py": "every sentence about one PRP, one after the other",
 }
 

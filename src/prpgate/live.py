@@ -18,6 +18,8 @@ from .model import COMPLETE, DEPRECATED, IN_PROGRESS, VALIDATED, Prp
 from .store import scripts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .config import Config
     from .store.client import Store
     from .store.keys import Keys
@@ -87,6 +89,14 @@ class PrpState(NamedTuple):
         return str(self.marks["phase"]["name"]) if "phase" in self.marks and self.status == IN_PROGRESS else None
 
 
+class Note(NamedTuple):
+    """A word for whoever works on a PRP next."""
+
+    agent: str
+    at: str  # ISO 8601, UTC
+    text: str
+
+
 class State(NamedTuple):
     """All PRPs at one moment."""
 
@@ -154,6 +164,37 @@ def fetch(store: Store, lane: str | None = None) -> Raw:
                 if not known:
                     raise
     return Raw(json.loads(got[0])["now"], *got[1:], *([] if lane is not None else [{}]))
+
+
+def fetch_some(store: Store, ids: Sequence[str]) -> Raw:
+    """The same of these PRPs only: what it costs does not grow with the others. Raises StoreDown."""
+    keys, all_keys = store.keys, script_keys(store.keys)
+    hashes = (keys.recorded, keys.pending, keys.claims, keys.unproven, keys.maxrev, keys.marks)
+    now = store.run("prp_reap", all_keys, ())["now"]
+    with store.faults():
+        pipe: Any = store.redis.pipeline(transaction=True)
+        pipe.get(keys.cursor)
+        for name in hashes if ids else ():
+            pipe.hmget(name, ids)
+        cursor, *got = pipe.execute()
+    got = got or [[] for _ in hashes]
+    recorded, pending, claims, unproven, maxrev, marks = (
+        {i: text for i, text in zip(ids, texts, strict=True) if text is not None} for texts in got
+    )
+    return Raw(now, cursor, recorded, pending, claims, unproven, maxrev, {}, marks, {})
+
+
+def read_some(store: Store, ids: Sequence[str]) -> State:
+    """These PRPs, by their own ids. Raises StoreDown."""
+    raw = fetch_some(store, ids)
+    return State(raw.cursor, {i: p for i in ids if (p := one(i, raw)) is not None}, raw.now_ms)
+
+
+def notes(store: Store, prp_id: str) -> list[Note]:
+    """What agents left for whoever works on the PRP next, oldest first. Raises StoreDown."""
+    with store.faults():
+        text: Any = store.redis.hget(store.keys.notes, prp_id)
+    return [Note(n["agent"], iso(n["at"]), n["text"]) for n in json.loads(text or "[]")]
 
 
 def lines(text: str | None) -> list[Line]:
@@ -240,6 +281,7 @@ def ready(state: State, config: Config) -> list[tuple[PrpState, str | None]]:
     from .messages import prps as say
 
     found: list[tuple[PrpState, str | None]] = []
+    known = names(state)
     for p in state.prps.values():
         if p.status in (COMPLETE, DEPRECATED) or (p.claim and p.claim.live) or p.phase is not None:
             continue
@@ -247,13 +289,18 @@ def ready(state: State, config: Config) -> list[tuple[PrpState, str | None]]:
         if p.status not in (VALIDATED, IN_PROGRESS):
             why = say.not_ready(p.status)
         else:
-            waiting = [d for d in p.depends_on if not _done(state, d)]
+            done = (COMPLETE, DEPRECATED)
+            waiting = [d for d in p.depends_on if d not in known or state.prps[known[d]].status not in done]
             if waiting:
                 why = say.waits_for(waiting)
         found.append((p, why))
     return sorted(found, key=lambda x: (x[1] is not None, x[0].status != VALIDATED, x[0].priority, x[0].id))
 
 
-def _done(state: State, any_id: str) -> bool:
-    found = state.resolve(any_id)
-    return found is not None and found.status in (COMPLETE, DEPRECATED)
+def names(state: State) -> dict[str, str]:
+    """Every id that names one PRP, and that one's own: own ids first, then further ones that nobody else has."""
+    claimants: dict[str, list[str]] = {}
+    for p in state.prps.values():
+        for name in p.ids[1:]:
+            claimants.setdefault(name, []).append(p.id)
+    return {**{n: own[0] for n, own in claimants.items() if len(own) == 1}, **{i: i for i in state.prps}}

@@ -65,6 +65,11 @@ class Look(NamedTuple):
 
 def freshen(ctx: Context) -> list[str]:
     """The store as far as this clone knows the lane: a landing that nobody published is taken in first."""
+    keys, tip = ctx.store.keys, ctx.repo.known_tip(ctx.config.remote, ctx.config.ledger_lane)
+    with ctx.store.faults():
+        cursor, provisional = ctx.store.redis.get(keys.cursor), ctx.store.redis.hget(keys.meta, "provisional")
+    if tip is not None and cursor == tip and provisional != "1":
+        return []
     try:
         report = sync.sync(ctx.repo, ctx.store, ctx.config)
     except CouldNotTell:
@@ -89,8 +94,19 @@ def look(ctx: Context, any_id: str) -> Look:
     return Look(state, prp, tree, entry, here)
 
 
+def look_at(ctx: Context, prp_id: str) -> Look:
+    """The same for a PRP by its own id; what it costs in the store does not grow with the others."""
+    state = live.read_some(ctx.store, [prp_id])
+    if prp_id not in state.prps:
+        raise say.unknown(prp_id, state)
+    tree = ledger.load(ctx.repo, ctx.config, None)
+    entry = tree.prps.get(prp_id)
+    here = record.identity(entry) if entry is not None and not tree.errors else None
+    return Look(state, state.prps[prp_id], tree, entry, here)
+
+
 def now(ctx: Context, prp_id: str) -> PrpState:
-    found = live.one(prp_id, live.fetch(ctx.store))
+    found = live.one(prp_id, live.fetch_some(ctx.store, [prp_id]))
     if found is None:  # only a wiped store, or a removal that landed this very moment
         raise say.busy(prp_id)
     return found
@@ -132,11 +148,12 @@ def run(
     more_of: Callable[[], list[str | int]] | None = None,
     notes_of: Callable[[Look], list[str]] | None = None,
     branch: str | None = None,
+    picked: bool = False,
 ) -> Done:
-    """One milestone from beginning to end: see the module."""
-    notes = freshen(ctx)
+    """One milestone from beginning to end: see the module. `picked`: the id is the PRP's own, and was looked up."""
+    notes = [] if picked else freshen(ctx)
     for _ in range(TRIES):
-        at = look(ctx, any_id)
+        at = look_at(ctx, any_id) if picked else look(ctx, any_id)
         p = at.prp
         line = next_line(ctx, verb, at, fields_of(at))
         if at.entry is not None and at.here == p.seal:  # what cannot be edited is found out before anything changes
@@ -217,7 +234,8 @@ def again(ctx: Context, prp_id: str, answer: dict[str, Any], notes: list[str]) -
     p, file = now(ctx, prp_id), None
     entry = ledger.load(ctx.repo, ctx.config, None).prps.get(prp_id)
     top = p.chain[-1] if p.chain else None
-    if top is not None and entry is not None and top.agent == ctx.agent.name and record.identity(entry) == top.on:
+    mine = top is not None and (top.agent == ctx.agent.name or p.owner == ctx.agent.name)  # written, or handed over
+    if top is not None and entry is not None and mine and record.identity(entry) == top.on:
         file = write(ctx, prp_id, top.on, top.seal, top.fields)
     keep_claim(ctx, prp_id, answer)
     return Done(p, file, True, notes)

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from . import claimfile, evidence, ledger, ledger_edit, live, milestone, record, seal, sync
+from . import claimfile, evidence, ledger, ledger_edit, live, milestone, picking, record, seal, sync
 from .errors import UserError
 from .live import Line, PrpState
 from .messages import prps as say
@@ -82,19 +82,22 @@ def validate(ctx: Context, id: str) -> Done:
     )
 
 
-def start(ctx: Context, id: str, branch: str | None = None) -> Done:
-    """Claim a PRP that is validated, or in progress with nobody's live claim on it. Of several racers one wins."""
+def start(ctx: Context, id: str, branch: str | None = None, *, picked: bool = False) -> Done:
+    """Claim a PRP that is validated, or in progress with nobody's claim on it. Of several racers one wins.
+
+    What `prp next` would have passed it over for is no obstacle, and told in the notes. `picked`: `prp next` reserved
+    it for us.
+    """
+    remarks: list[str] = []
 
     def fields(at: Look) -> dict[str, Any]:
+        remarks[:] = [] if picked else picking.remarks(ctx, at.prp.id)
         return {"status": IN_PROGRESS, "owner": ctx.agent.name, "started_at": live.iso(at.state.now_ms)}
 
     def notes(at: Look) -> list[str]:
-        waiting = [d for d in at.prp.depends_on if (p := at.state.resolve(d)) is None or p.status != COMPLETE]
-        last = at.prp.chain[-1].branch if at.prp.chain else ""
-        found = [say.waits_for(waiting)] if waiting else []
-        return found + ([say.taken_over(at.prp, last)] if at.prp.status == IN_PROGRESS else [])
+        return remarks + picking.left_behind(ctx, at.prp)
 
-    return milestone.run(ctx, "start", id, fields, notes_of=notes, branch=branch)
+    return milestone.run(ctx, "start", id, fields, notes_of=notes, branch=branch, picked=picked)
 
 
 def complete(ctx: Context, id: str) -> Done:

@@ -68,6 +68,12 @@ class Desk:
         function: Callable[..., Done] = getattr(prps, verb)
         return lambda *args, **more: function(self.ctx, *args, **more)
 
+    def why(self, prp_id: str) -> prps.Why:
+        return prps.why(self.ctx, prp_id)
+
+    def choice(self, domain: str | None = None) -> prps.Choice:
+        return prps.choice(self.ctx, domain)
+
     def code(self, verb: str, *args: Any) -> str:
         """The code of a refusal, or "" when the verb was taken, "already" when it had been before."""
         try:

@@ -22,10 +22,8 @@ RANKS = {"V": "1", "I": "2", "N": "3", "C": "4", "L": "5"}
 AREA = "src/auth/**"
 WIP = f'[wip]\nper_agent = 3\n[wip.per_area]\n"{AREA}" = 1\n'
 PATHS = (
-    "{exclusive: [src/auth]}",
-    "{shared: [src/auth/*.py]}",
-    "{exclusive: ['docs/**']}",
-    "{shared: [docs/a.md, lib]}",
+    *("{exclusive: [src/auth]}", "{exclusive: ['docs/**']}", "{shared: [docs/a.md, lib]}"),
+    *("{shared: [src/auth/*.py]}", "{shared: [src/auth/a.py]}", "{shared: [src/auth]}"),
 )
 
 
@@ -118,7 +116,7 @@ def step(rng: random.Random, desk: Desk, other: Desk) -> str:
     verb = rng.choice(
         ["start"] * 4 + ["validate", "complete", "complete", "complete_undo", "release", "handover", "block", "unblock"]
         + ["assign", "deprecate", "reopen", "new", "claim_next", "claim_next", "lapse", "suspect", "lapse_marker"]
-        + ["land", "land", "smoke", "revert", "rebuild", "rename"]
+        + ["land", "land", "smoke", "revert", "rebuild", "rename", "finish", "finish", "finish"]
     )  # fmt: skip
     more = {"handover": (other.name,), "block": ("no",), "assign": (rng.choice([None, desk.name, other.name]),)}
     more |= {"deprecate": (rng.choice(["P0-000", "P1-001"]),), "reopen": ("again",)}
@@ -135,6 +133,14 @@ def step(rng: random.Random, desk: Desk, other: Desk) -> str:
     elif verb == "land":
         desk.land(f"{prp_id}: work", code=rng.random() < 0.7)
         desk.sync()
+    elif verb == "finish":
+        for p in prps.read(desk.store, desk.config).prps.values():
+            if p.claim and p.claim.agent == desk.name:
+                desk.code("complete", p.id)
+        desk.land("all of it")
+        desk.sync()
+        if rng.random() < 0.7:
+            desk.smoke()
     elif verb == "smoke":
         desk.smoke(desk.repo.known_tip("origin", "main") or "HEAD")
     elif verb == "revert":

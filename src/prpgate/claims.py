@@ -18,7 +18,7 @@ from .model import COMPLETE, DEPRECATED, IN_PROGRESS, VALIDATED
 from .output import inert
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from .live import PrpState, State
 
@@ -80,7 +80,7 @@ def claim_next(ctx: Context, domain: str | None = None) -> Done:
             raise say.full(picking.many(answer["general"]), answer["now"])
         if not answer["ok"]:
             raise say.none_ready(picking.many(answer["passed"]), int(answer["more"]), answer["now"], stale)
-        if not _current(ctx, [[answer["id"], answer["seal"]]]):
+        if not _current(ctx, [(answer["id"], answer["seals"])]):
             listed = picking.many(picking.ask(ctx, "list", domain=globs)["ready"])
             current = _current(ctx, listed)
             stale = [answer["id"], *(i for i, _ in listed if i not in current)]
@@ -98,12 +98,12 @@ def claim_next(ctx: Context, domain: str | None = None) -> Done:
     raise words.busy("what is next")
 
 
-def _current(ctx: Context, rows: Sequence[Sequence[str]]) -> list[str]:
-    """Of these (id, seal), the ids whose entry in this working tree has that seal."""
+def _current(ctx: Context, rows: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
+    """Of these (id, seals), the ids whose entry in this working tree has one of the seals."""
     tree = ledger.load(ctx.repo, ctx.config, None)
     if tree.errors:
         raise words.unreadable(tree.errors[0])
-    return [i for i, seal in rows if i in tree.prps and record.identity(tree.prps[i]) == seal]
+    return [i for i, seals in rows if i in tree.prps and record.identity(tree.prps[i]) in seals]
 
 
 # --- the claim -------------------------------------------------------------------------------------------------------
@@ -303,7 +303,7 @@ def why(ctx: Context, id: str) -> Why:
     ring = _ring(state, p)
     found += [say.cycle(ring)] if ring else []
     found += [say.obstacle(o, answer["now"]) for o in picking.many(answer["general"])]
-    if p.status in (VALIDATED, IN_PROGRESS) and not _current(ctx, [[p.id, p.seal]]):
+    if p.status in (VALIDATED, IN_PROGRESS) and not _current(ctx, [(p.id, milestone.stands_on(p))]):
         entry = ledger.load(ctx.repo, ctx.config, None).prps.get(p.id)
         stale = words.stale(p, entry, ctx.repo.branch)
         found.append(say.Said(stale.message.removesuffix(" Nothing was changed."), stale.next_action))

@@ -15,7 +15,7 @@ from . import claimfile, ledger, ledger_edit, live, record, seal, sync
 from .errors import CouldNotTell, UserError
 from .live import Line, PrpState, State
 from .messages import prps as say
-from .model import COMPLETE
+from .model import COMPLETE, IN_PROGRESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,12 +156,14 @@ def run(
         at = look_at(ctx, any_id) if picked else look(ctx, any_id)
         p = at.prp
         line = next_line(ctx, verb, at, fields_of(at))
-        if at.entry is not None and at.here == p.seal:  # what cannot be edited is found out before anything changes
+        if at.entry is not None and at.here in stands_on(
+            p
+        ):  # what cannot be edited is found out before anything changes
             ledger_edit.change(at.tree.files[at.entry.file], at.entry.file, p.id, line.fields)
         more = more_of() if more_of else []
         answer = call(ctx, f"prp_{verb}", p.id, live.dump_line(line), me(ctx, p.id, branch), *more)
         if answer["code"] == "changed":
-            if at.here != p.seal:
+            if at.here not in stands_on(p):
                 raise not_current(ctx, at)
             continue  # somebody else was first: look again
         if not answer["ok"]:
@@ -185,12 +187,20 @@ def next_line(ctx: Context, verb: str, at: Look, fields: dict[str, Any]) -> Line
     """
     p = at.prp
     number = p.maxrev + 1
-    group = {**{k: v for k, v in p.fields.items() if k in seal.SEALED}, **fields}
+    over = at.entry.fields if at.entry is not None and at.here else p.fields
+    group = {**{k: v for k, v in over.items() if k in seal.SEALED}, **fields}
     key = seal.compute(p.id, number, group)
     proof = fields["status"] == COMPLETE and record.has_evidence(number, group)
     done = {**fields, "rev": key}
     on = at.here or "nothing"
     return Line(key, number, fields["status"], proof, done, on, ctx.agent.name, ctx.repo.branch or "", verb)
+
+
+def stands_on(p: PrpState) -> list[str]:
+    """The seals that a new line may stand on: the effective one; and, when the claim under which that was written
+    ended before it landed, the one that the lane records."""
+    taken_over = p.status == IN_PROGRESS and p.phase is None and (p.claim is None or p.claim.reserved)
+    return [p.seal, p.chain[0].on] if taken_over and p.chain and p.chain[0].on else [p.seal]
 
 
 def not_current(ctx: Context, at: Look) -> UserError:

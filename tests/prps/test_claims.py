@@ -262,3 +262,22 @@ def test_the_graph_is_inert(world: World, server: Server) -> None:
     for line in [*prps.graph.tree(state), *prps.graph.mermaid(state)]:
         assert "\x1b" not in line
     assert not any("<script" in line or '"] --> x' in line for line in prps.graph.mermaid(state))
+
+
+def test_what_an_agent_began_and_never_brought_is_taken_over_from_the_lane(world: World, server: Server) -> None:
+    """Its worktree may be gone, and its line with it: the taker's line stands on what the lane records."""
+    ann, eve, joe = office(world, server, "ann", "eve", "joe")
+    ann.start("P1-003")
+    assert eve.code("start", "P1-003") == "claimed"
+    ann.lapse("P1-003")
+    assert eve.why("P1-003").reasons == []
+    done = eve.start("P1-003")
+    assert (done.prp.owner, done.prp.rev[:2] if done.prp.rev else "", len(done.prp.chain)) == ("eve", "2-", 1)
+    eve.release("P1-003")
+    assert joe.claim_next().prp.id == "P1-006"
+    joe.block("P1-006", "x")
+    assert joe.claim_next().prp.id == "P1-002"  # untouched so far; by id
+    assert joe.claim_next().prp.id == "P1-003"
+    assert "status: in_progress" in joe.ledger().split("  P1-003:\n")[1].split("P1-004")[0]
+    joe.land("begin")
+    assert joe.sync().conflicts == [] and joe.prp("P1-003").chain == []

@@ -7,8 +7,9 @@
 -- ARGV: 1 JSON {mode: claim | list | why, me {agent, host, git_dir, branch, fence, lease, suspect (ms)}, id (why),
 --   reserve (ms), skip [ids], domain [globs of ids], most (claim, list: entries that are told),
 --   limits {agent, total, waiting, status {letter: n}, areas [[glob, n]]}, closed ("1": claims wait while it is)}
--- Answers: claim {ok, id, claim, seal}, or {ok: false, code: none | limit | unindexed, general [], passed []};
---   list {ready [[id, seal]], waiting [[id, obstacle]], more, general}; why {id, state, obstacles [], general []}.
+-- `seals` are those that a line may stand on: the effective one, and of one in progress the lane's.
+-- Answers: claim {ok, id, claim, seals}, or {ok: false, code: none | limit | unindexed, general [], passed []};
+--   list {ready [[id, seals]], waiting [[id, obstacle]], more, general}; why {id, state, obstacles [], general []}.
 --   An obstacle is {code, ...}: status, claimed, blocked, assigned, depends, scope, area; general ones: agent, total,
 --   status-limit, waiting, closed.
 local A = cjson.decode(ARGV[1])
@@ -111,8 +112,8 @@ local function general()
     found[#found + 1] = one
   end
   if A.closed == '1' then
-    local closed = redis.call('HGET', KEYS[21], 'closed')
-    if closed then say('closed', nil, nil, { sign = closed }) end
+    local closed = redis.call('HMGET', KEYS[21], 'closed', 'closed_by', 'closed_reason')
+    if closed[1] then say('closed', nil, nil, { by = closed[2] or '', reason = closed[3] or '' }) end
   end
   if limits.agent and #mine >= limits.agent then say('agent', limits.agent, #mine, { ids = mine }) end
   local total = count.I + count.C + count.L
@@ -196,6 +197,13 @@ if A.mode == 'why' then
     obstacles = brief and obstacles(A.id, brief, false) or {} })
 end
 
+local function seals(id)
+  local brief, about = get(briefs, id), get(abouts, id)
+  local found = { brief.seal }
+  if about and brief.letter == 'I' and about.seal ~= brief.seal then found[2] = about.seal end
+  return found
+end
+
 local skip = {}
 for _, id in ipairs(A.skip or {}) do skip[id] = true end
 if A.mode == 'claim' then
@@ -208,7 +216,7 @@ if A.mode == 'claim' then
     end
     count.I = #working
   elseif own then
-    return answer(true, 'reserved', { id = own, claim = held[own], seal = get(briefs, own).seal })
+    return answer(true, 'reserved', { id = own, claim = held[own], seals = seals(own) })
   end
 end
 local full = general()
@@ -230,9 +238,9 @@ while true do
           lease = A.reserve, suspect = 0 })
         claim.reserved = true
         put(claims, id, claim)
-        return answer(true, 'reserved', { id = id, claim = claim, seal = brief.seal })
+        return answer(true, 'reserved', { id = id, claim = claim, seals = seals(id) })
       elseif #ready < A.most then
-        ready[#ready + 1] = { id, brief.seal }
+        ready[#ready + 1] = { id, seals(id) }
       else
         more = more + 1
       end

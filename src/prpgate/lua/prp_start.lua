@@ -1,6 +1,7 @@
 -- include: prp
 -- start, reclaim, adopt: V, or I without a claim, -> I under a new fence. One winner among racers. A reservation of
--- one's own (prp_next made it) keeps its fence.
+-- one's own (prp_next made it) keeps its fence. A taker may stand on what the lane records instead of a line of the
+-- claim that ended: that line may be lost with its worktree. It is nobody's then.
 -- The same agent in the same worktree again gets the same answer; so does the agent whom a claim was handed to, whose
 -- worktree it then is.
 -- ARGV: 1 id   2 JSON of the line   3 JSON of me {agent, host, git_dir, branch, fence, lease, suspect (ms)}
@@ -25,7 +26,9 @@ local said = get(marks, id) or {}
 if said.assigned and said.assigned.agent ~= me.agent then
   return refuse('assigned', letter, claim, { assigned = said.assigned })
 end
-if not fits(id, line, top) then return refuse('changed', letter, claim) end
+local rec = get(recorded, id)
+local from_lane = letter == 'I' and stands and rec and line.on == rec.seal
+if not fits(id, line, from_lane and rec or top) then return refuse('changed', letter, claim) end
 if claim then
   claim.reserved = nil
   extend(id, claim, me)
@@ -33,6 +36,6 @@ else
   claim = grant(id, me)
 end
 mark(id, 'last', nil)
-issue(id, line, chain, stands)
+issue(id, line, chain, stands and not from_lane)
 event(letter == 'V' and 'started' or 'taken-over', id, me.agent, claim.fence, line.seal)
 return answer(true, 'started', { state = 'I', claim = claim, before = letter })

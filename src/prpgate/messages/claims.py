@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -114,9 +113,8 @@ def waited_for(one: dict[str, Any], now_ms: int) -> str:
 def _general(o: dict[str, Any], now_ms: int) -> Said:
     code = o["code"]
     if code == "closed":
-        sign = json.loads(o["sign"])
         return Said(
-            f"the lane is closed by {inert(sign.get('by', '?'))}: {quoted(sign.get('reason', ''))}",
+            f"the lane is closed by {inert(o['by'])}: {quoted(o['reason'])}",
             "prp lock status",
         )
     count, limit = f"{o['count']:.0f}", f"{o['limit']:.0f}"

@@ -15,6 +15,7 @@ from redis.exceptions import NoScriptError
 
 from . import record
 from .model import COMPLETE, DEPRECATED, IN_PROGRESS, VALIDATED, Prp
+from .scopes import Held
 from .store import scripts
 
 if TYPE_CHECKING:
@@ -271,6 +272,13 @@ def read(store: Store, config: Config) -> State:
     ids = sorted({*raw.recorded, *raw.pending})
     found = {i: p for i in ids if (p := one(i, raw)) is not None}
     return State(raw.cursor, found, raw.now_ms)
+
+
+def exclusive(state: State, agent: str) -> list[Held]:
+    """What others than this agent have for themselves, until when by this machine's clock."""
+    now_s = int(time.time())
+    others = ((p, p.claim) for p in state.prps.values() if p.claim and p.claim.live and p.claim.agent != agent)
+    return [Held(now_s + c.over_s, p.id, c.agent, glob) for p, c in others for glob in c.exclusive]
 
 
 def ready(state: State, config: Config) -> list[tuple[PrpState, str | None]]:

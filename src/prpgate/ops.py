@@ -138,12 +138,9 @@ def greet(session: Session) -> None:
 
 def note_scopes(session: Session, state: State) -> None:
     """Keep what the others have for themselves where commits look (`scopes`)."""
-    from . import scopes
+    from . import prps, scopes
 
-    agent, now_s = session.agent.name, int(time.time())
-    others = ((p, p.claim) for p in state.prps.values() if p.claim and p.claim.live and p.claim.agent != agent)
-    held = [scopes.Held(now_s + c.over_s, p.id, c.agent, glob) for p, c in others for glob in c.exclusive]
-    scopes.note(session.repo.git_dir, held)
+    scopes.note(session.repo.git_dir, prps.exclusive(state, session.agent.name))
 
 
 def read_state(session: Session) -> State:

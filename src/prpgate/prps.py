@@ -27,7 +27,7 @@ from .claims import (
 )
 from .evidence import Recorded, note_verdict
 from .lines import agreement, foreign_lines, prps_of_range
-from .live import Claim, Line, Note, PrpState, State, notes, read, read_some, ready
+from .live import Claim, Line, Note, PrpState, State, exclusive, notes, read, read_some, ready
 from .milestone import Context, Done
 from .milestones import complete, complete_undo, new, renew, reopen, start, validate
 from .sync import SyncReport, sync
@@ -54,6 +54,7 @@ __all__ = [
     "complete_undo",
     "deprecate",
     "domain_of",
+    "exclusive",
     "foreign_lines",
     "graph",
     "handover",

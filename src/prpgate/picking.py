@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .milestone import Context
 
 RESERVE_S = 10  # how long a picked PRP waits for its line before the next one may pick it
-MOST = 100  # of each kind that a list shows
+MOST = 50  # of each kind that a list shows
 LETTERS = {"in_progress": "I", "completing": "C", "landed": "L"}
 REFUSED_ANYWAY = ("status", "claimed", "assigned")  # what a start is refused for, and need not be warned of
 

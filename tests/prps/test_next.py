@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -282,3 +282,51 @@ def test_agents_are_killed_at_random_and_all_is_done_once(world: World, server: 
     finally:
         race.end()
     race.check(count, lapses=True)
+
+
+# --- what it costs ---------------------------------------------------------------------------------------------------
+
+
+def commands(server: Server, desk: Desk, mode: str, **more: Any) -> int:
+    """How many commands of the server one call of the script takes, whatever the machine is busy with."""
+    from prpgate import picking
+
+    def calls() -> int:
+        stats: dict[str, Any] = dict(server.redis().info("commandstats"))
+        return sum(int(one["calls"]) for name, one in stats.items() if name not in ("cmdstat_info", "cmdstat_client"))
+
+    picking.ask(desk.ctx, mode, **more)  # the script is known now
+    before = calls()
+    picking.ask(desk.ctx, mode, **more)
+    return calls() - before
+
+
+def filled(desk: Desk, complete: int, ready: int = 30) -> None:
+    """A store as a sync of so many PRPs leaves it."""
+    from prpgate import picking, record, seal
+    from prpgate.record import Entry
+
+    def entry(n: int, status: str) -> Entry:
+        fields = {"title": f"Work {n}", "status": status, "depends_on": [f"P0-{n - 1}"] if n > 1 else [], "notes": "x"}
+        return Entry(f"P0-{n}", seal.compute(f"P0-{n}", 0, fields), status, fields)
+
+    done = [entry(n, "complete") for n in range(1, complete + 1)]
+    more = [entry(complete + 1, "validated")]
+    more += [e._replace(id=f"P1-{n}") for n in range(ready) for e in [entry(1, "validated")]]
+    client: Any = desk.store.redis
+    client.flushall()
+    client.set(desk.store.keys.cursor, "1" * 40)
+    client.hset(desk.store.keys.recorded, mapping={e.id: record.dump(e) for e in [*done, *more]})
+    assert picking.index(desk.ctx)
+
+
+def test_what_is_complete_costs_next_nothing(world: World, server: Server) -> None:
+    (ann,) = office(world, server, "ann")
+    costs: list[tuple[int, int, int]] = []
+    for complete in (20, 2000):
+        filled(ann, complete)
+        first = ann.choice().ready[0].id
+        assert first == f"P0-{complete + 1}"
+        listed, why = commands(server, ann, "list"), commands(server, ann, "why", id=first)
+        costs.append((listed, why, commands(server, ann, "claim")))
+    assert costs[0] == costs[1]

@@ -222,32 +222,36 @@ end
 local full = general()
 if A.mode == 'claim' and #full > 0 then return answer(false, 'limit', { general = full }) end
 
-local ready, waiting, more = {}, {}, 0
+-- A list ends with as many as are wanted: with that, and new ones only while there is room, it is flat as well.
+local ready, waiting, seen_so_far, untold = {}, {}, 0, 0
 local from, last = '-', A.mode == 'claim' and '(3' or '(4'
-while true do
+local enough = false
+while not enough do
   local page = redis.call('ZRANGEBYLEX', open, from, last, 'LIMIT', 0, 100)
   for _, place in ipairs(page) do
+    enough = #ready >= A.most or (#waiting >= A.most and string.sub(place, 1, 1) == RANKS.N)
+    if enough then break end
+    seen_so_far = seen_so_far + 1
     local id = string.match(place, '%z([^%z]*)$')
     local brief = get(briefs, id)
     if not skip[id] and in_domain(id) and (A.mode == 'claim' or not held[id]) then
       local found = obstacles(id, brief, true)
       if #found > 0 then
-        if #waiting < A.most then waiting[#waiting + 1] = { id, found[1] } else more = more + 1 end
+        if #waiting < A.most then waiting[#waiting + 1] = { id, found[1] } else untold = untold + 1 end
       elseif A.mode == 'claim' then
         local claim = grant(id, { agent = me.agent, host = me.host, git_dir = me.git_dir, branch = me.branch,
           lease = A.reserve, suspect = 0 })
         claim.reserved = true
         put(claims, id, claim)
         return answer(true, 'reserved', { id = id, claim = claim, seals = seals(id) })
-      elseif #ready < A.most then
-        ready[#ready + 1] = { id, seals(id) }
       else
-        more = more + 1
+        ready[#ready + 1] = { id, seals(id) }
       end
     end
   end
   if #page < 100 then break end
   from = '(' .. page[#page]
 end
+local more = redis.call('ZLEXCOUNT', open, '-', last) - seen_so_far + untold
 if A.mode == 'claim' then return answer(false, 'none', { passed = waiting, more = more }) end
 return answer(true, 'listed', { ready = ready, waiting = waiting, more = more, general = full })

@@ -122,7 +122,7 @@ def _claimed(verb: str, p: PrpState, claim: dict[str, Any], now_ms: int, mine: b
     return UserError(
         f"{p.id} is claimed by {holder(p, claim, now_ms)}{where}. Nothing was changed.",
         code="claimed",
-        hint=f"{short(p.title)} is theirs until the claim ends.",
+        hint=f"{short(p.title)} is theirs until the claim ends or is given back.",
         next_action="prp next" if verb == "start" else f"prp status {p.id}",
     )
 

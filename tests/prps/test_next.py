@@ -157,6 +157,8 @@ def test_a_reservation_that_nobody_completes_ends(world: World, server: Server) 
     ann.lapse("P1-003")
     assert eve.claim_next().prp.id == "P1-003"
     assert "lapsed" not in eve.events("P1-003")
+    assert picking.ask(ann.ctx, "claim")["id"] == "P1-002"  # in progress, and reserved: nobody's work yet
+    assert [ann.code(verb, "P1-002") for verb in ("complete", "renew")] == ["stale-fence"] * 2
 
 
 # --- the race --------------------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def paths_of(fields: dict[str, Any]) -> tuple[list[str], list[str]]:
 def expected(state: prps.State, agent: str) -> list[str]:
     """Ids that can be had, best first, by looking at everything."""
     open_ones = [p for p in state.prps.values() if p.status not in ("complete", "deprecated")]
-    working = [p for p in open_ones if p.claim and letter(p) == "I"]
+    working = [p for p in open_ones if p.claim and letter(p) in "IC"]
     found = []
     for p in open_ones:
         if letter(p) not in "VI" or p.claim or "blocked" in p.marks:

@@ -87,6 +87,9 @@ def test_an_area_takes_as_many_as_it_is_told(world: World, server: Server) -> No
     why = eve.why("P1-003").reasons
     assert why[0].text == "the area src/auth/** is full: P1-006 (wip.per_area allows 1)"
     assert eve.claim_next().prp.id == "P1-002"
+    ann.complete("P1-006")  # its work has not landed
+    assert eve.why("P1-003").reasons[0].text.startswith("the area src/auth/** is full: P1-006")
+    ann.complete_undo("P1-006")
     ann.release("P1-006")
     assert eve.why("P1-003").reasons == []
 

@@ -44,7 +44,9 @@ def next_(args: argparse.Namespace, out: Output) -> int:
         if found.waiting:
             p, why = found.waiting[0]
             out.say(f"{len(found.waiting)} are not ready; the first: {p.id}: {why} (prp why {p.id})")
-        out.say(f"  prp start {first}" if found.general else "  prp next --claim")
+        out.say(f"  prp start {first}")
+        if not found.general:
+            out.say("  prp next --claim")
         return OK
     out.say("Nothing is ready to start.")
     for p, why in found.waiting[:SHOWN]:

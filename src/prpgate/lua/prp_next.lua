@@ -86,13 +86,15 @@ local function all_paths(one)
 end
 
 -- What is going on: claims of PRPs that somebody works on, and how many are in each state.
-local held, working, mine, own = {}, {}, {}, nil
+-- `present`: also those that are completing: their paths are theirs until the work has landed.
+local held, working, present, mine, own = {}, {}, {}, {}, nil
 local raw = redis.call('HGETALL', claims)
 for i = 1, #raw, 2 do
   local id, claim = raw[i], cjson.decode(raw[i + 1])
   local brief = get(briefs, id)
   if brief then
     held[id] = claim
+    if claim.reserved or brief.letter == 'I' or brief.letter == 'C' then present[#present + 1] = id end
     if claim.reserved or brief.letter == 'I' then
       working[#working + 1] = id
       if claim.agent == me.agent then mine[#mine + 1] = id end
@@ -101,6 +103,7 @@ for i = 1, #raw, 2 do
   end
 end
 table.sort(working)
+table.sort(present)
 table.sort(mine)
 local count = { I = #working, C = redis.call('ZLEXCOUNT', open, '[4', '(5'), L = redis.call('ZLEXCOUNT', open, '[5', '(6') }
 
@@ -167,7 +170,7 @@ local function obstacles(id, brief, first)
   if #waits > 0 and say('depends', { names = waits }) then return found end
   local paths = all_paths(brief)
   if #paths == 0 then return found end
-  for _, other in ipairs(working) do
+  for _, other in ipairs(present) do
     local claim = other ~= id and held[other] or {}
     local ours, theirs = touch(paths, claim.exclusive)
     if not ours then ours, theirs = touch(brief.exclusive, claim.shared) end
@@ -180,7 +183,7 @@ local function obstacles(id, brief, first)
   for _, area in ipairs(limits.areas or {}) do
     if touch(paths, { area[1] }) then
       local there = {}
-      for _, other in ipairs(working) do
+      for _, other in ipairs(present) do
         if other ~= id and touch(all_paths(held[other]), { area[1] }) then there[#there + 1] = other end
       end
       if #there >= area[2] and say('area', { glob = area[1], limit = area[2], count = #there, ids = there }) then
@@ -211,7 +214,7 @@ if A.mode == 'claim' then
   if own and skip[own] then
     redis.call('HDEL', claims, own) -- the caller could not use it
     held[own] = nil
-    for _, list in ipairs({ working, mine }) do
+    for _, list in ipairs({ working, present, mine }) do
       for n = #list, 1, -1 do if list[n] == own then table.remove(list, n) end end
     end
     count.I = #working

@@ -22,7 +22,8 @@ from tests.world import Clone
 if TYPE_CHECKING:
     from tests.world import Server
 
-WAITING = ("none-ready", "limit", "stale-line", "busy", "claimed", "changed-underneath")
+WAITING = ("none-ready", "limit", "stale-line", "busy", "changed-underneath")
+LOST = ("claimed", "not-claimed", "stale-fence")  # the lease ended while we stood in line: somebody else's now
 
 
 class Given:
@@ -45,6 +46,7 @@ def land(desk: Desk, prp_id: str, lock: str) -> None:
     desk.commit(f"{prp_id}: the work")
     with open(lock, "w", encoding="ascii") as f:
         fcntl.flock(f, fcntl.LOCK_EX)
+        desk.renew(prp_id)
         take_in(desk)
         base, head = desk.repo.sha("refs/remotes/origin/main") or "", desk.clone.head
         ids, code = prps.prps_of_range(desk.repo, desk.config, base, head)
@@ -77,7 +79,9 @@ def work(desk: Desk, lock: str) -> None:
         try:
             finish(desk, mine.pop() if mine else desk.claim_next().prp.id, lock)
         except (UserError, CouldNotTell) as e:
-            if e.code not in WAITING:
+            if e.code in LOST:
+                desk.clone.git("reset", "-q", "--hard", "origin/main")  # our line is nobody's, and lands no more
+            elif e.code not in WAITING:
                 raise
             if e.code == "stale-line":
                 with open(lock, "w", encoding="ascii") as f:

@@ -184,6 +184,7 @@ lane_among() { # is one of the refs a lane of the remote $1, or can that not be 
 case $hook in
 pre-commit | pre-merge-commit)
 	same --cached || ask "$@"
+	[ ! -f "$dir/prp-scopes" ] || ask "$@" # somebody has paths for himself, as far as this worktree knows
 	if [ $hook = pre-merge-commit ] || [ -f "$dir/MERGE_HEAD" ]; then
 		for parent in $(merged); do
 			same --cached "$parent" || ask "$@"

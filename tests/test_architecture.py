@@ -32,9 +32,22 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "refusal",
     ),
     ("seal", "yaml_scalar", "ledger_scan", "ledger_text", "ledger", "ledger_edit", "store", "process_tree"),
-    ("remarks", "dependencies", "commit_message", "rules", "staged", "project", "steps"),
+    ("scopes", "remarks", "dependencies", "commit_message", "rules", "staged", "project", "steps"),
     ("lane_state", "outcomes", "waiting", "lock", "events", "detaching", "vouching", "pushing", "candidate", "grip"),
-    ("smoke", "record", "live", "lines", "evidence", "sync", "milestones", "prps"),
+    (
+        "smoke",
+        "record",
+        "live",
+        "lines",
+        "evidence",
+        "sync",
+        "milestone",
+        "picking",
+        "milestones",
+        "graph",
+        "claims",
+        "prps",
+    ),
     ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("job", "revert", "land"),
     ("ops", "install", "server", "diagnosis"),
@@ -45,7 +58,7 @@ FRONTS = ("cli", "dashboard", "mcp", "compat")
 
 MOST_LINES = 400
 LONGER: dict[str, str] = {
-    "src/prpgate/milestones.py": "the verbs of one table; apart, each would repeat the order of steps they share",
+    "src/prpgate/cli/main.py": "one table of all verbs",
     "src/prpgate/messages/prps.py": "every sentence about one PRP, one after the other",
 }
 

@@ -17,6 +17,8 @@ GATES = ("none", "local", "ci")
 SCOPES = ("machine", "team")
 UNCLAIMED = ("take", "refuse")
 UPDATES = ("rebase", "merge")
+SCOPE_POLICIES = ("warn", "refuse", "off")
+WIP_STATUSES = ("in_progress", "completing", "landed")
 DEFAULT_ID_PATTERN = "(P[0-9]|PRP)-[0-9]+"
 NAME = re.compile(r"[^\s\x00-\x20\x7f~^:\\-][^\x00-\x20\x7f~^:\\]*")  # no option, no control character, no space
 PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
@@ -46,6 +48,17 @@ class Times(NamedTuple):
     reserve_ms: int = 120_000
 
 
+class Wip(NamedTuple):
+    """How much may be under way at once. None: as much as they like."""
+
+    per_agent: int | None = None
+    total: int | None = None
+    per_status: dict[str, int] = {}  # noqa: RUF012 - read only
+    per_area: tuple[tuple[str, int], ...] = ()  # (glob of paths, PRPs at once)
+    waiting_to_land: int | None = None
+    when_closed: str = "wait"  # whether PRPs are picked while the lane that is the record is closed: "wait", "claim"
+
+
 class Config(NamedTuple):
     """Everything prp.toml says, with defaults filled in."""
 
@@ -66,6 +79,13 @@ class Config(NamedTuple):
     times: Times
     claim_agent_s: int
     claim_person_s: int
+    claim_suspect_s: int | None  # how long a claim whose lease is over is still its owner's; None: half a lease
+    wip: Wip
+    scopes_policy: str  # what a commit inside somebody's exclusive paths gets: "warn", "refuse", "off"
+    phases: tuple[str, ...]  # the team's own steps within in_progress, in order
+    phase_roles: dict[str, str]  # phase -> the role that moves a PRP on from there
+    domains: dict[str, tuple[str, ...]]  # agent -> globs of the ids that are its own
+    roles: dict[str, tuple[str, ...]]  # role -> globs of agents' names
     smoke: tuple[SmokeStep, ...]
     smoke_budget_s: int
     server_unclaimed: str  # what a server does with a push to a free lane that nobody announced
@@ -126,6 +146,32 @@ class _Reader:
             raise self.wrong(option, value, "a list of texts" + (" with at least one in it" if least else ""))
         return tuple(value)
 
+    def limit(self, option: str) -> int | None:
+        value: int | None = self.take(option, None, int, "a whole number")
+        if value is not None and value < 1:
+            raise self.wrong(option, value, "a whole number from 1 up")
+        return value
+
+    def limits(self, option: str, allowed: tuple[str, ...] = ()) -> dict[str, int]:
+        found: dict[str, int] = self.take(option, {}, dict, "a table of whole numbers")
+        for name, value in found.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise self.wrong(f"{option}.{name}", value, "a whole number from 1 up")
+            if allowed and name not in allowed:
+                raise self.wrong(option, name, "one of " + ", ".join(allowed))
+        return found
+
+    def lists(self, option: str) -> dict[str, tuple[str, ...]]:
+        """A table whose values are a text, or a list of texts."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, value in self.take(option, {}, dict, "a table").items():
+            items = [value] if isinstance(value, str) else value
+            if not isinstance(items, list) or not items or not all(isinstance(v, str) and v for v in items):
+                raise self.wrong(f"{option}.{name}", value, "a text or a list of texts")
+            found[name] = tuple(items)
+            self.taken.add(f"{option}.{name}")
+        return found
+
     def leftovers(self) -> tuple[str, ...]:
         found = []
         for key, value in self.data.items():
@@ -157,6 +203,37 @@ def _steps(reader: _Reader, budget_s: int) -> tuple[SmokeStep, ...]:
             raise reader.wrong(where, sorted(extra), "made of name, run, timeout and needs only")
         steps.append(SmokeStep(name, raw["run"], min(timeout, budget_s), tuple(needs)))
     return tuple(steps)
+
+
+def _suspect(r: _Reader) -> int | None:
+    given = r.take("claim.suspect", None, int, "a whole number of seconds")
+    return None if given is None else r.seconds("claim.suspect", 0, 0)
+
+
+def _wip(r: _Reader) -> Wip:
+    return Wip(
+        r.limit("wip.per_agent"),
+        r.limit("wip.total"),
+        r.limits("wip.per_status", WIP_STATUSES),
+        tuple(r.limits("wip.per_area").items()),
+        r.limit("wip.waiting_to_land"),
+        r.text("wip.when_closed", "wait", ("wait", "claim")),
+    )
+
+
+def _phases(r: _Reader) -> tuple[str, ...]:
+    names = r.take("phases.names", [], list, "a list of texts")
+    if not all(isinstance(n, str) and n.strip() and len(n) <= 40 for n in names) or len(set(names)) < len(names):
+        raise r.wrong("phases.names", names, "a list of different, short texts")
+    return tuple(names)
+
+
+def _phase_roles(r: _Reader) -> dict[str, str]:
+    found = r.take("phases.roles", {}, dict, "a table of phase = role")
+    for name, role in found.items():
+        if name not in _phases(r) or not isinstance(role, str) or not role:
+            raise r.wrong(f"phases.roles.{name}", role, "a role, for one of phases.names")
+    return dict(found)
 
 
 def parse(text: str, source: str) -> Config:
@@ -220,6 +297,13 @@ def parse(text: str, source: str) -> Config:
         ),
         claim_agent_s=r.seconds("claim.agent", 2 * 3600),
         claim_person_s=r.seconds("claim.person", 72 * 3600),
+        claim_suspect_s=_suspect(r),
+        wip=_wip(r),
+        scopes_policy=r.text("scopes.policy", "warn", SCOPE_POLICIES),
+        phases=_phases(r),
+        phase_roles=_phase_roles(r),
+        domains=r.lists("domains"),
+        roles=r.lists("roles"),
         smoke=_steps(r, budget_s),
         smoke_budget_s=budget_s,
         server_unclaimed=r.text("server.unclaimed", "take", UNCLAIMED),

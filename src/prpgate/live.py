@@ -15,9 +15,12 @@ from redis.exceptions import NoScriptError
 
 from . import record
 from .model import COMPLETE, DEPRECATED, IN_PROGRESS, VALIDATED, Prp
+from .scopes import Held
 from .store import scripts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .config import Config
     from .store.client import Store
     from .store.keys import Keys
@@ -38,6 +41,10 @@ class Claim(NamedTuple):
     git_dir: str
     live: bool  # False while the PRP is complete or deprecated: the claim has no effect then
     raw: str  # as the store has it
+    suspect: bool  # the lease is over; until `over_s` it is still the agent's, to renew or release
+    over_s: int  # seconds until anybody may take the PRP
+    reserved: bool  # `prp next` picked the PRP, and its start is on the way
+    exclusive: tuple[str, ...]  # globs of paths that nobody else should change
 
 
 class Line(NamedTuple):
@@ -73,6 +80,22 @@ class PrpState(NamedTuple):
     maxrev: int  # the highest rev number ever seen
     chain: list[Line]  # pending milestones that count
     ids: tuple[str, ...]  # every id that it answers to
+    marks: dict[
+        str, Any
+    ]  # what was said of it: blocked, assigned, phase, last (whose claim ended, and on which branch)
+
+    @property
+    def stage(self) -> str | None:
+        """The team's own phase of one that is in progress ([phases] in prp.toml)."""
+        return str(self.marks["phase"]["name"]) if "phase" in self.marks and self.status == IN_PROGRESS else None
+
+
+class Note(NamedTuple):
+    """A word for whoever works on a PRP next."""
+
+    agent: str
+    at: str  # ISO 8601, UTC
+    text: str
 
 
 class State(NamedTuple):
@@ -97,6 +120,7 @@ def script_keys(k: Keys) -> list[str]:
     return [
         *(k.cursor, k.recorded, k.pending, k.claims, k.completing, k.maxrev, k.fence, k.events),
         *(k.agents, k.verdicts, k.unproven, k.landings, k.landed, k.meta),
+        *(k.open, k.briefs, k.about, k.names, k.marks, k.notes),
     ]
 
 
@@ -115,6 +139,7 @@ class Raw(NamedTuple):
     unproven: dict[str, str]
     maxrev: dict[str, str]
     meta: dict[str, str]
+    marks: dict[str, str]
     landings: dict[str, str]  # the lane's records, when asked for
 
 
@@ -129,7 +154,7 @@ def fetch(store: Store, lane: str | None = None) -> Raw:
             else:
                 pipe.eval(scripts.text("prp_reap"), len(all_keys), *all_keys)
             pipe.get(keys.cursor)
-            for name in (keys.recorded, keys.pending, keys.claims, keys.unproven, keys.maxrev, keys.meta):
+            for name in (keys.recorded, keys.pending, keys.claims, keys.unproven, keys.maxrev, keys.meta, keys.marks):
                 pipe.hgetall(name)
             if lane is not None:
                 pipe.hgetall(store.keys.lane(lane).rec)
@@ -140,6 +165,37 @@ def fetch(store: Store, lane: str | None = None) -> Raw:
                 if not known:
                     raise
     return Raw(json.loads(got[0])["now"], *got[1:], *([] if lane is not None else [{}]))
+
+
+def fetch_some(store: Store, ids: Sequence[str]) -> Raw:
+    """The same of these PRPs only: what it costs does not grow with the others. Raises StoreDown."""
+    keys, all_keys = store.keys, script_keys(store.keys)
+    hashes = (keys.recorded, keys.pending, keys.claims, keys.unproven, keys.maxrev, keys.marks)
+    now = store.run("prp_reap", all_keys, ())["now"]
+    with store.faults():
+        pipe: Any = store.redis.pipeline(transaction=True)
+        pipe.get(keys.cursor)
+        for name in hashes if ids else ():
+            pipe.hmget(name, ids)
+        cursor, *got = pipe.execute()
+    got = got or [[] for _ in hashes]
+    recorded, pending, claims, unproven, maxrev, marks = (
+        {i: text for i, text in zip(ids, texts, strict=True) if text is not None} for texts in got
+    )
+    return Raw(now, cursor, recorded, pending, claims, unproven, maxrev, {}, marks, {})
+
+
+def read_some(store: Store, ids: Sequence[str]) -> State:
+    """These PRPs, by their own ids. Raises StoreDown."""
+    raw = fetch_some(store, ids)
+    return State(raw.cursor, {i: p for i in ids if (p := one(i, raw)) is not None}, raw.now_ms)
+
+
+def notes(store: Store, prp_id: str) -> list[Note]:
+    """What agents left for whoever works on the PRP next, oldest first. Raises StoreDown."""
+    with store.faults():
+        text: Any = store.redis.hget(store.keys.notes, prp_id)
+    return [Note(n["agent"], iso(n["at"]), n["text"]) for n in json.loads(text or "[]")]
 
 
 def lines(text: str | None) -> list[Line]:
@@ -162,10 +218,11 @@ def dump_line(line: Line) -> str:
 def _claim(text: str, now_ms: int, live: bool) -> Claim:
     c = json.loads(text)
     left = max(0, int((c["deadline"] - now_ms) / 1000))
+    over = max(0, int((c.get("over", c["deadline"]) - now_ms) / 1000))
     since = int(c["since"])
     return Claim(
         *(c["agent"], int(c["fence"]), iso(since), since, left, c["branch"] or None, c["host"], c["git_dir"]),
-        *(live, text),
+        *(live, text, bool(c.get("suspect")), over, bool(c.get("reserved")), tuple(c.get("exclusive") or ())),
     )
 
 
@@ -205,6 +262,7 @@ def one(prp_id: str, raw: Raw) -> PrpState | None:
         maxrev=int(raw.maxrev.get(prp_id, "0")),
         chain=chain if stands else [],
         ids=view.ids,
+        marks=json.loads(raw.marks.get(prp_id, "{}")),
     )
 
 
@@ -216,6 +274,13 @@ def read(store: Store, config: Config) -> State:
     return State(raw.cursor, found, raw.now_ms)
 
 
+def exclusive(state: State, agent: str) -> list[Held]:
+    """What others than this agent have for themselves, until when by this machine's clock."""
+    now_s = int(time.time())
+    others = ((p, p.claim) for p in state.prps.values() if p.claim and p.claim.live and p.claim.agent != agent)
+    return [Held(now_s + c.over_s, p.id, c.agent, glob) for p, c in others for glob in c.exclusive]
+
+
 def ready(state: State, config: Config) -> list[tuple[PrpState, str | None]]:
     """What can be started, best first, then what cannot and why: by priority, then id.
 
@@ -224,6 +289,7 @@ def ready(state: State, config: Config) -> list[tuple[PrpState, str | None]]:
     from .messages import prps as say
 
     found: list[tuple[PrpState, str | None]] = []
+    known = names(state)
     for p in state.prps.values():
         if p.status in (COMPLETE, DEPRECATED) or (p.claim and p.claim.live) or p.phase is not None:
             continue
@@ -231,13 +297,18 @@ def ready(state: State, config: Config) -> list[tuple[PrpState, str | None]]:
         if p.status not in (VALIDATED, IN_PROGRESS):
             why = say.not_ready(p.status)
         else:
-            waiting = [d for d in p.depends_on if not _done(state, d)]
+            done = (COMPLETE, DEPRECATED)
+            waiting = [d for d in p.depends_on if d not in known or state.prps[known[d]].status not in done]
             if waiting:
                 why = say.waits_for(waiting)
         found.append((p, why))
     return sorted(found, key=lambda x: (x[1] is not None, x[0].status != VALIDATED, x[0].priority, x[0].id))
 
 
-def _done(state: State, any_id: str) -> bool:
-    found = state.resolve(any_id)
-    return found is not None and found.status in (COMPLETE, DEPRECATED)
+def names(state: State) -> dict[str, str]:
+    """Every id that names one PRP, and that one's own: own ids first, then further ones that nobody else has."""
+    claimants: dict[str, list[str]] = {}
+    for p in state.prps.values():
+        for name in p.ids[1:]:
+            claimants.setdefault(name, []).append(p.id)
+    return {**{n: own[0] for n, own in claimants.items() if len(own) == 1}, **{i: i for i in state.prps}}

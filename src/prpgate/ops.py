@@ -122,6 +122,27 @@ def _renew_now_and_then(session: Session) -> None:
             pass
 
 
+def greet(session: Session) -> None:
+    """What every command does first: renew the claims taken here, now and then; fill an empty store."""
+    from . import prps
+
+    if os.path.exists(os.path.join(session.repo.git_dir, "prp-claim")):
+        _renew_now_and_then(session)
+    with session.store().faults():
+        filled = session.store().redis.exists(session.store().keys.cursor)
+        claimed: Any = session.store().redis.hkeys(session.store().keys.claims)
+    if not filled:
+        prps.sync(session.repo, session.store(), session.config)
+    note_scopes(session, prps.read_some(session.store(), claimed))
+
+
+def note_scopes(session: Session, state: State) -> None:
+    """Keep what the others have for themselves where commits look (`scopes`)."""
+    from . import prps, scopes
+
+    scopes.note(session.repo.git_dir, prps.exclusive(state, session.agent.name))
+
+
 def read_state(session: Session) -> State:
     """The live state; an empty store is filled from the lane's tip first, which is a function of git alone."""
     from . import prps
@@ -132,6 +153,7 @@ def read_state(session: Session) -> State:
     if state.cursor is None:
         prps.sync(session.repo, session.store(), session.config)
         state = prps.read(session.store(), session.config)
+    note_scopes(session, state)
     return state
 
 
@@ -154,7 +176,9 @@ def prp_json(p: PrpState, *, whole: bool = False) -> dict[str, Any]:
         "depends_on": list(p.depends_on),
         "priority": p.priority,
         "claim": None,
-        "phase": p.phase,
+        "phase": p.phase or p.stage,
+        "blocked": p.marks.get("blocked", {}).get("reason"),
+        "assigned": p.marks.get("assigned", {}).get("agent"),
     }
     if p.claim:
         shape["claim"] = {
@@ -165,6 +189,7 @@ def prp_json(p: PrpState, *, whole: bool = False) -> dict[str, Any]:
             "branch": p.claim.branch,
             "host": p.claim.host,
             "live": p.claim.live,
+            "suspect": p.claim.suspect,
         }
     return {**p.fields, **shape} if whole else shape
 

@@ -1,40 +1,79 @@
 """Live PRP state: the one module that the command line, hooks and programs ask.
 
-Reading is in `live`, the verbs in `milestones`, the lane's events in `sync`, what a push may bring in `lines`, and
-what proves a PRP done in `evidence`.
+Reading is in `live`, picking in `picking`, claims in `claims`, the other verbs in `milestones` (what they share in
+`milestone`), the lane's events in `sync`, what a push may bring in `lines`, and what proves a PRP done in `evidence`.
 """
 
 from __future__ import annotations
 
+from . import graph
 from .claimfile import mine as claims_here
+from .claims import (
+    Choice,
+    Why,
+    assign,
+    block,
+    choice,
+    claim_next,
+    deprecate,
+    domain_of,
+    handover,
+    note,
+    phase,
+    release,
+    start_on_branch,
+    unblock,
+    why,
+)
 from .evidence import Recorded, note_verdict
 from .lines import agreement, foreign_lines, prps_of_range
-from .live import Claim, Line, PrpState, State, read, ready
-from .milestones import Context, Done, complete, complete_undo, new, renew, reopen, start, validate
+from .live import Claim, Line, Note, PrpState, State, exclusive, notes, read, read_some, ready
+from .milestone import Context, Done
+from .milestones import complete, complete_undo, new, renew, reopen, start, validate
 from .sync import SyncReport, sync
 
 __all__ = [
+    "Choice",
     "Claim",
     "Context",
     "Done",
     "Line",
+    "Note",
     "PrpState",
     "Recorded",
     "State",
     "SyncReport",
+    "Why",
     "agreement",
+    "assign",
+    "block",
+    "choice",
+    "claim_next",
     "claims_here",
     "complete",
     "complete_undo",
+    "deprecate",
+    "domain_of",
+    "exclusive",
     "foreign_lines",
+    "graph",
+    "handover",
     "new",
+    "note",
     "note_verdict",
+    "notes",
+    "phase",
     "prps_of_range",
     "read",
+    "read_some",
     "ready",
+    "release",
     "renew",
     "reopen",
     "start",
+    "start_on_branch",
     "sync",
+    "unblock",
     "validate",
+    "why",
 ]

@@ -12,10 +12,10 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import ledger, seal
+from . import ledger, scopes, seal
 from .errors import CouldNotTell
 from .messages import prps as say
-from .model import COMPLETE, Prp
+from .model import COMPLETE, DEPRECATED, IN_PROGRESS, NEW, VALIDATED, Prp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from .ledger import Ledger
 
 GROUP = (*seal.SEALED, "rev", "deprecated")  # what milestones write; everything else follows the tip
+
+
+LETTERS = {NEW: "N", VALIDATED: "V", IN_PROGRESS: "I", COMPLETE: "D", DEPRECATED: "X"}
 
 
 class Entry(NamedTuple):
@@ -97,6 +100,17 @@ def dump(entry: Entry) -> str:
     """The store's form of an entry: the same text for the same entry."""
     shape = {"seal": entry.seal, "number": entry.number, "status": entry.status, "evidence": entry.evidence}
     return json.dumps({**shape, "fields": entry.fields}, separators=(",", ":"), default=str)
+
+
+def about(entry: Entry) -> str:
+    """What the store's index needs of an entry. The first id is its own; letters as in docs/prps.md."""
+    view = Prp(entry.id, "", entry.status, None, None, entry.fields, "", 0)
+    letter = LETTERS.get(entry.status, "?")
+    shape = {"letter": "W" if entry.waits else letter, "seal": entry.seal, "priority": view.priority}
+    return json.dumps(
+        {**shape, "depends_on": view.depends_on, "ids": view.ids, **scopes.declared(entry.fields)},
+        separators=(",", ":"),
+    )
 
 
 def parse(prp_id: str, text: str) -> Entry:

@@ -177,7 +177,8 @@ def _move(repo: Repo, store: Store, config: Config, raw: Raw, target: Target, sp
         "waits": waits,
         "events": _events(raw, span, now, before, changed, landings),
     }
-    pairs = [x for i in changed for x in (i, texts.get(i, ""))]
+    briefs = {i: record.about(now.entries[i]) for i in changed if i in now.entries}
+    pairs = [x for i in changed for x in (i, texts.get(i, ""), briefs.get(i, ""))]
     args = [raw.cursor or "", tip, json.dumps(plan, separators=(",", ":")), *pairs]
     if not store.run("prp_sync", live.script_keys(store.keys), args)["ok"]:
         return None

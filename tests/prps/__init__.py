@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from prpgate.live import PrpState
-    from prpgate.milestones import Done
+    from prpgate.milestone import Done
     from tests.world import Clone, Server, World
 
 LEDGER = "plans/prps.yaml"
@@ -67,6 +67,12 @@ class Desk:
     def __getattr__(self, verb: str) -> Callable[..., Done]:
         function: Callable[..., Done] = getattr(prps, verb)
         return lambda *args, **more: function(self.ctx, *args, **more)
+
+    def why(self, prp_id: str) -> prps.Why:
+        return prps.why(self.ctx, prp_id)
+
+    def choice(self, domain: str | None = None) -> prps.Choice:
+        return prps.choice(self.ctx, domain)
 
     def code(self, verb: str, *args: Any) -> str:
         """The code of a refusal, or "" when the verb was taken, "already" when it had been before."""
@@ -134,13 +140,19 @@ class Desk:
         """Let a claim's time run out."""
         self._overdue(self.store.keys.claims, prp_id)
 
+    def suspect(self, prp_id: str) -> None:
+        """Let a claim's lease run out, but not the time in which it is still its owner's."""
+        raw = self.store.redis.hget(self.store.keys.claims, prp_id)
+        assert isinstance(raw, str)
+        self.store.redis.hset(self.store.keys.claims, prp_id, json.dumps({**json.loads(raw), "deadline": 1}))
+
     def lapse_marker(self, prp_id: str) -> None:
         self._overdue(self.store.keys.completing, prp_id)
 
     def _overdue(self, key: str, prp_id: str) -> None:
         raw = self.store.redis.hget(key, prp_id)
         assert isinstance(raw, str)
-        self.store.redis.hset(key, prp_id, json.dumps({**json.loads(raw), "deadline": 1}))
+        self.store.redis.hset(key, prp_id, json.dumps({**json.loads(raw), "deadline": 1, "over": 1}))
 
     def events(self, prp_id: str) -> list[str]:
         from prpgate import events
@@ -150,8 +162,10 @@ class Desk:
     def snapshot(self) -> dict[str, Any]:
         """What the store holds of PRPs, times and events aside."""
         keys, client = self.store.keys, self.store.redis
-        names = (keys.recorded, keys.pending, keys.claims, keys.completing, keys.maxrev, keys.unproven)
-        return {"cursor": client.get(keys.cursor), **{name: client.hgetall(name) for name in names}}
+        names = [keys.recorded, keys.pending, keys.claims, keys.completing, keys.maxrev, keys.unproven]
+        names += [keys.marks, keys.notes, keys.briefs]
+        lone = {"cursor": client.get(keys.cursor), "open": client.zrange(keys.open, 0, -1)}
+        return {**lone, **{name: client.hgetall(name) for name in names}}
 
     def record(self, rev: str = "HEAD") -> record.Record:
         return record.at(self.repo, self.config, self.repo.sha(rev) or "")

@@ -200,7 +200,8 @@ def test_a_lapsed_claim_is_taken_over_and_the_old_fence_is_refused(world: World,
     assert ann.prp("P1-003").claim is None
     taken = eve.start("P1-003")
     assert taken.prp.claim is not None and old is not None and taken.prp.claim.fence > old.fence
-    assert taken.notes == ["it was in progress before, by ann"]
+    assert taken.notes[0] == "it was in progress before, by ann, on branch main"
+    assert taken.notes[1].startswith("last commit on main: ") and taken.notes[1].endswith(" ago)")
     assert [ann.code(verb, "P1-003") for verb in ("renew", "complete", "start")] == ["claimed"] * 3
     assert prps.claims_here(ann.repo.git_dir, "ann") == []  # renew found out that it is over
     assert ann.events("P1-003") == ["started", "landed", "recorded", "lapsed", "taken-over"]

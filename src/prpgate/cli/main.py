@@ -41,6 +41,9 @@ def flag(name: str, help: str) -> Arg:
 ID = arg("id", metavar="ID", help="a PRP: its id, stable id or legacy id")
 LANE = arg("lane", nargs="?", metavar="LANE", help="branch name of the lane (default: the lane that is the record)")
 REASON = arg("--reason", required=True, metavar="WHY", help="why; everybody who is refused reads it")
+DOMAIN = arg("--domain", metavar="NAME", help="only the ids of this domain ([domains] in prp.toml)")
+BRANCH = flag("--branch", "on the PRP's own branch, made from HEAD when it is not there")
+NOTE = arg("--note", default="", metavar="TEXT", help="a word for whoever goes on with it")
 YES = flag("--yes", "take what is proposed and ask nothing")
 
 GROUPS: dict[str, dict[str, Verb]] = {
@@ -83,9 +86,18 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "list": Verb(
             "prps:list_",
             "PRPs and who has them",
-            (arg("--status", metavar="STATUS", help="only these (new, validated, in_progress, complete, deprecated)"),),
+            (
+                arg(
+                    "--status", metavar="STATUS", help="only these (new, validated, in_progress, complete, deprecated)"
+                ),
+                DOMAIN,
+            ),
         ),
-        "next": Verb("prps:next_", "what is ready to start, and why others are not"),
+        "next": Verb(
+            "claims:next_",
+            "what is ready to start, and why others are not",
+            (flag("--claim", "pick the best one and start it: each racer gets another"), DOMAIN),
+        ),
         "new": Verb(
             "prps:new",
             "add a PRP to the ledger",
@@ -95,7 +107,43 @@ GROUPS: dict[str, dict[str, Verb]] = {
             ),
         ),
         "validate": Verb("prps:validate", "new -> validated", (ID,)),
-        "start": Verb("prps:start", "claim a PRP: one agent wins", (ID,)),
+        "start": Verb("prps:start", "claim a PRP: one agent wins", (ID, BRANCH)),
+        "claim": Verb("prps:start", "the same as start", (ID, BRANCH)),
+        "release": Verb("claims:release", "give your claim back: anybody may take the PRP at once", (ID, NOTE)),
+        "handover": Verb(
+            "claims:handover",
+            "make your claim another agent's",
+            (ID, arg("--to", required=True, metavar="AGENT", help="who goes on with it"), NOTE),
+        ),
+        "block": Verb(
+            "claims:block",
+            "keep a PRP from being picked",
+            (
+                ID,
+                arg("--reason", required=True, metavar="WHY"),
+                arg("--by", metavar="ID", help="the PRP it waits for: the block ends when that is done"),
+            ),
+        ),
+        "unblock": Verb("claims:unblock", "let it be picked again", (ID,)),
+        "assign": Verb(
+            "claims:assign",
+            "direct a PRP to one agent: only that one may start it",
+            (ID, arg("agent", nargs="?", metavar="AGENT"), flag("--clear", "anybody may start it again")),
+        ),
+        "note": Verb("claims:note", "leave a word for whoever works on it next", (ID, arg("text", metavar="TEXT"))),
+        "phase": Verb(
+            "claims:phase", "move it to one of the team's phases within in_progress", (ID, arg("name", metavar="PHASE"))
+        ),
+        "deprecate": Verb(
+            "claims:deprecate",
+            "take it out for good, in favour of another PRP",
+            (ID, arg("--by", required=True, metavar="ID", help="the PRP that takes its place")),
+        ),
+        "graph": Verb(
+            "claims:graph",
+            "what waits for what",
+            (flag("--mermaid", "as a Mermaid flowchart"), ID._replace(more={**ID.more, "nargs": "?"})),
+        ),
         "complete": Verb(
             "prps:complete",
             "record it as done, with evidence that is fetched",
@@ -172,7 +220,11 @@ GROUPS: dict[str, dict[str, Verb]] = {
             (LANE, arg("-n", "--count", type=int, default=30, metavar="N", help="how many landings (default 30)")),
         ),
         "redis-merge-status": Verb("lane:status", "the same as lock status", (LANE,)),
-        "why": Verb("lane:why", "the last refusal again, in full"),
+        "why": Verb(
+            "claims:why",
+            "why a PRP is not ready; without an id, the last refusal again",
+            (ID._replace(more={**ID.more, "nargs": "?"}),),
+        ),
     },
     "Store": {
         "redis-status": Verb("store:redis_status", "which store, which rule found it, does it answer, how fast"),

@@ -1,4 +1,4 @@
-"""status, list, next, new, validate, start, complete, reopen, check."""
+"""status, list, new, validate, start, complete, reopen, check."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ if TYPE_CHECKING:
     from ..output import Output
     from ..prps import Context, Done, PrpState
 
-SHOWN_READY = 10
 # -a: the milestone was just written to the ledger, which is a tracked file.
 COMMIT = 'git commit -a -m "feat({id}): what you did" && git push'
 COMMIT_DONE = 'git commit -a -m "{id}: complete" && git push'
 
 
 def _claim_words(p: PrpState) -> str:
+    if p.claim and p.claim.live and p.claim.suspect:
+        return f"{p.claim.agent}, suspect, anybody's in {words.span(p.claim.over_s)}"
     if p.claim and p.claim.live:
         return f"{p.claim.agent}, {words.span(p.claim.deadline_s)} left"
     return p.owner or ""
 
 
 def _status_words(p: PrpState) -> str:
-    return f"{p.status} ({p.phase})" if p.phase else p.status
+    more = [x for x in (p.phase or p.stage, "blocked" if "blocked" in p.marks else None) if x]
+    return f"{p.status} ({', '.join(more)})" if more else p.status
 
 
 def status(args: argparse.Namespace, out: Output) -> int:
@@ -40,7 +42,8 @@ def status(args: argparse.Namespace, out: Output) -> int:
         if p is None:
             raise _unknown(args.id, state.prps)
         _show(p, out)
-        out.answer(prp=ops.prp_json(p, whole=True))
+        left = notes_of(session, p, out)
+        out.answer(prp=ops.prp_json(p, whole=True), notes=left)
         return OK
     counts = {s: sum(p.status == s for p in state.prps.values()) for s in STATUSES}
     out.say(f"{session.config.project}: {len(state.prps)} PRPs", colour="bold")
@@ -69,11 +72,23 @@ def _show(p: PrpState, out: Output) -> None:
         rows.append(
             ("claim", f"{_claim_words(p)} (fence {p.claim.fence}, {p.claim.branch or 'no branch'} on {p.claim.host})")
         )
+    said = p.marks.get("blocked"), p.marks.get("assigned")
+    rows += [("blocked", f"{said[0]['reason']} (by {said[0]['by']})")] if said[0] else []
+    rows += [("assigned", f"{said[1]['agent']} (by {said[1]['by']})")] if said[1] else []
     shown = {"title", "status", "id"}
     rows += [(k, v) for k, v in p.fields.items() if k not in shown and v not in (None, "", [])]
     out.table([("  " + k, v) for k, v in rows])
     for line in p.orphaned:
         out.say(f"  without effect: {line} (the lane went on without it)", colour="yellow")
+
+
+def notes_of(session: ops.Session, p: PrpState, out: Output) -> list[dict[str, str]]:
+    from .. import prps
+
+    left = prps.notes(session.store(), p.id)
+    for n in left:
+        out.say(f"  note of {n.agent}, {n.at}: {n.text}")
+    return [n._asdict() for n in left]
 
 
 def list_(args: argparse.Namespace, out: Output) -> int:
@@ -83,6 +98,13 @@ def list_(args: argparse.Namespace, out: Output) -> int:
     session = ops.Session(url=args.redis_url)
     state = ops.read_state(session)
     chosen = [p for p in state.prps.values() if not wanted or p.status in wanted]
+    if args.domain:
+        from fnmatch import fnmatchcase
+
+        from ..prps import domain_of
+
+        globs = domain_of(session.context(), args.domain)
+        chosen = [p for p in chosen if any(fnmatchcase(p.id, glob) for glob in globs)]
     out.answer(prps=[ops.prp_json(p) for p in chosen])
     if not out.json:
         out.table(
@@ -96,44 +118,20 @@ def list_(args: argparse.Namespace, out: Output) -> int:
     return OK
 
 
-def next_(args: argparse.Namespace, out: Output) -> int:
-    from .. import prps
-
-    session = ops.Session(url=args.redis_url)
-    state = ops.read_state(session)
-    judged = prps.ready(state, session.config)
-    ready = [p for p, why in judged if why is None]
-    out.answer(
-        prps=[ops.prp_json(p) for p in ready],
-        waiting=[{"id": p.id, "why": why} for p, why in judged if why is not None],
-        next_action=f"prp start {ready[0].id}" if ready else None,
-    )
-    for p in ready[:SHOWN_READY]:
-        out.say(f"{p.id}  {p.priority}  {p.title}")
-    if len(ready) > SHOWN_READY:
-        out.say(f"… and {len(ready) - SHOWN_READY} more (prp list --status validated)")
-    if ready:
-        waiting = [(p, why) for p, why in judged if why is not None]
-        if waiting:
-            out.say(f"{len(waiting)} are not ready; the first: {waiting[0][0].id}: {waiting[0][1]}")
-        out.say(f"  prp start {ready[0].id}")
-        return OK
-    out.say("Nothing is ready to start.")
-    for p, why in judged[:SHOWN_READY]:
-        out.say(f"  {p.id}: {why}")
-    if any(p.status == "new" for p in state.prps.values()):
-        first = next(p.id for p in state.prps.values() if p.status == "new")
-        out.say(f"  prp validate {first}")
-    elif not state.prps:
-        out.say('  prp new "title"')
-    return OK
-
-
-def _verb(
-    args: argparse.Namespace, out: Output, act: Callable[[Context], Done], said: Callable[[PrpState], str], then: str
+def verb(
+    args: argparse.Namespace,
+    out: Output,
+    act: Callable[[Context], Done],
+    said: Callable[[PrpState], str],
+    then: str,
+    *,
+    whole: bool = True,
 ) -> int:
     session = ops.Session(url=args.redis_url)
-    ops.read_state(session)
+    if whole:
+        ops.read_state(session)
+    else:
+        ops.greet(session)
     try:
         done = act(session.context())
     except KeyboardInterrupt:
@@ -165,7 +163,7 @@ def new(args: argparse.Namespace, out: Output) -> int:
 
     if not args.title.strip():
         raise UsageError("a PRP needs a title.", code="usage", next_action='prp new "title"')
-    return _verb(
+    return verb(
         args,
         out,
         lambda ctx: prps.new(ctx, args.title, id=args.new_id),
@@ -177,7 +175,7 @@ def new(args: argparse.Namespace, out: Output) -> int:
 def validate(args: argparse.Namespace, out: Output) -> int:
     from .. import prps
 
-    return _verb(args, out, lambda ctx: prps.validate(ctx, args.id), lambda p: f"{p.id} is validated", "prp start {id}")
+    return verb(args, out, lambda ctx: prps.validate(ctx, args.id), lambda p: f"{p.id} is validated", "prp start {id}")
 
 
 def start(args: argparse.Namespace, out: Output) -> int:
@@ -187,14 +185,15 @@ def start(args: argparse.Namespace, out: Output) -> int:
         left = f" for {words.span(p.claim.deadline_s)} (any prp command renews it)" if p.claim else ""
         return f"{p.id} is yours{left}: {p.title}"
 
-    return _verb(args, out, lambda ctx: prps.start(ctx, args.id), said, COMMIT)
+    act = prps.start_on_branch if args.branch else prps.start
+    return verb(args, out, lambda ctx: act(ctx, args.id), said, COMMIT)
 
 
 def complete(args: argparse.Namespace, out: Output) -> int:
     from .. import prps
 
     if args.undo:
-        return _verb(
+        return verb(
             args,
             out,
             lambda ctx: prps.complete_undo(ctx, args.id),
@@ -213,13 +212,13 @@ def complete(args: argparse.Namespace, out: Output) -> int:
             return f"{p.id} is complete: {p.fields.get('verdict') or p.fields.get('github_commit') or 'recorded'}"
         return f"{p.id} is completing: it is complete once this line has landed and the smoke gate is green on it"
 
-    return _verb(args, out, lambda ctx: prps.complete(ctx, args.id), said, COMMIT_DONE)
+    return verb(args, out, lambda ctx: prps.complete(ctx, args.id), said, COMMIT_DONE)
 
 
 def reopen(args: argparse.Namespace, out: Output) -> int:
     from .. import prps
 
-    return _verb(
+    return verb(
         args,
         out,
         lambda ctx: prps.reopen(ctx, args.id, args.reason),

@@ -1,11 +1,12 @@
 -- What every PRP script stands on: the clock, what is overdue, and the state of one PRP as PRPS names it.
 -- KEYS, the same in all of them: 1 cursor 2 recorded 3 pending 4 claims 5 completing 6 maxrev 7 fence 8 events
---   9 agents 10 verdicts 11 unproven 12 landings 13 landed 14 meta
+--   9 agents 10 verdicts 11 unproven 12 landings 13 landed 14 meta 15 open 16 briefs 17 about 18 names 19 marks 20 notes
 -- A line (an element of a chain): {seal, number, on, status, evidence, fields, agent, branch, verb, at}; `on` is the
 -- seal it stands on ("" for none). `fields` is a JSON text: cjson would turn empty lists in it into empty objects.
 local cursor, recorded, pending, claims, completing, maxrev = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local fences, events, agents, verdicts = KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local unproven, landings, landed, meta = KEYS[11], KEYS[12], KEYS[13], KEYS[14]
+local open, briefs, abouts, names, marks, notes = KEYS[15], KEYS[16], KEYS[17], KEYS[18], KEYS[19], KEYS[20]
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -19,8 +20,23 @@ local function put(key, id, value)
   redis.call('HSET', key, id, cjson.encode(value))
 end
 
+local touched = {} -- ids whose place in the index may have changed; `answer` sees to them
+
 local function put_chain(id, chain)
   if #chain == 0 then redis.call('HDEL', pending, id) else put(pending, id, chain) end
+  touched[id] = true
+end
+
+local function wait(id, one) -- a complete line that waits for a green landing; nil: it waits no more
+  if one then put(unproven, id, one) else redis.call('HDEL', unproven, id) end
+  touched[id] = true
+end
+
+-- What somebody said of a PRP: blocked, assigned, phase, last (its last claim). nil takes it away.
+local function mark(id, kind, value)
+  local all = get(marks, id) or {}
+  all[kind] = value
+  if next(all) == nil then redis.call('HDEL', marks, id) else put(marks, id, all) end
 end
 
 local function event(name, id, agent, fence, detail)
@@ -56,17 +72,23 @@ local function end_completing(id)
   end
 end
 
+-- A claim whose lease is over is suspect: still its owner's for a while, and nobody else's. Then it ends.
 local function reap()
   local all = redis.call('HGETALL', claims)
   for i = 1, #all, 2 do
-    local claim = cjson.decode(all[i + 1])
-    if claim.deadline <= now then
-      local letter = state(all[i])
-      redis.call('HDEL', claims, all[i])
-      end_completing(all[i])
-      if letter == 'I' or letter == 'C' or letter == 'L' then
-        event('lapsed', all[i], claim.agent, claim.fence, 'the claim was not renewed')
+    local id, claim = all[i], cjson.decode(all[i + 1])
+    if (claim.over or claim.deadline) <= now then
+      local letter = state(id)
+      redis.call('HDEL', claims, id)
+      end_completing(id)
+      if not claim.reserved and (letter == 'I' or letter == 'C' or letter == 'L') then
+        event('lapsed', id, claim.agent, claim.fence, 'the claim was not renewed')
+        mark(id, 'last', { agent = claim.agent, branch = claim.branch, fence = claim.fence, at = now, how = 'lapsed' })
       end
+    elseif claim.deadline <= now and not claim.suspect then
+      claim.suspect = true
+      put(claims, id, claim)
+      event('suspect', id, claim.agent, claim.fence, 'the lease is over')
     end
   end
   all = redis.call('HGETALL', completing)
@@ -89,7 +111,7 @@ local function same_place(claim, me)
 end
 
 local function owns(claim, me)
-  if not claim or claim.agent ~= me.agent then return false end
+  if not claim or claim.reserved or claim.agent ~= me.agent then return false end
   if me.fence ~= '' then return tostring(claim.fence) == me.fence end
   return same_place(claim, me)
 end
@@ -99,12 +121,20 @@ local function not_own(claim, me)
   return claim.agent == me.agent and 'stale-fence' or 'claimed'
 end
 
+-- A lease from now on: the claim is current again, if it was suspect.
+local function extend(id, claim, me)
+  claim.deadline, claim.suspect = now + me.lease, nil
+  claim.over = claim.deadline + (me.suspect or 0)
+  put(claims, id, claim)
+end
+
 local function grant(id, me)
   local fence = math.max(tonumber(redis.call('GET', fences) or '0') + 1, now) -- it grows across a wiped store too
   redis.call('SET', fences, string.format('%.0f', fence))
-  local claim = { agent = me.agent, fence = fence, since = now, deadline = now + me.lease, host = me.host,
-    git_dir = me.git_dir, branch = me.branch }
-  put(claims, id, claim)
+  local brief = get(briefs, id) or {}
+  local claim = { agent = me.agent, fence = fence, since = now, host = me.host, git_dir = me.git_dir,
+    branch = me.branch, exclusive = brief.exclusive, shared = brief.shared }
+  extend(id, claim, me)
   return claim
 end
 
@@ -122,13 +152,92 @@ local function issue(id, line, chain, stands)
   redis.call('HSET', maxrev, id, line.number)
 end
 
+-- The index: what `prp_next` reads, so that what is complete costs it nothing. `open` has every PRP that is neither
+-- complete nor deprecated, in the order in which they are to be had; `briefs` what there is to know of each; `about`
+-- what the recorded entry says of itself {letter, seal, priority, depends_on, ids, exclusive, shared} (written with it;
+-- letter W: complete without evidence); `names` which PRPs a further id is claimed by.
+local RANKS = { V = '1', I = '2', N = '3', C = '4', L = '5', ['?'] = '6' }
+
+local function about_recorded(id, text)
+  local old = get(abouts, id)
+  for n, name in ipairs(old and old.ids or {}) do
+    local rest = {}
+    for _, one in ipairs(n > 1 and get(names, name) or {}) do if one ~= id then rest[#rest + 1] = one end end
+    if #rest > 0 then put(names, name, rest) elseif n > 1 then redis.call('HDEL', names, name) end
+  end
+  touched[id] = true
+  if text == '' then redis.call('HDEL', abouts, id) return end
+  redis.call('HSET', abouts, id, text)
+  for n, name in ipairs(cjson.decode(text).ids) do
+    if n > 1 then
+      local claimants = get(names, name) or {}
+      claimants[#claimants + 1] = id
+      put(names, name, claimants)
+    end
+  end
+end
+
+local function brief_of(id)
+  local about, letter, top = get(abouts, id), nil, nil
+  if about and redis.call('HEXISTS', pending, id) == 0 then
+    letter = about.letter
+    if letter == 'W' then letter = redis.call('HEXISTS', unproven, id) == 1 and 'L' or 'D' end
+  else
+    letter, top = state(id)
+  end
+  if not RANKS[letter] then return nil end
+  local brief = about or { priority = string.match(id, '^[^-]*') }
+  brief.ids, brief.letter, brief.seal = nil, letter, top and top.seal or brief.seal
+  brief.place = RANKS[letter] .. brief.priority .. '\0' .. id
+  return brief
+end
+
+local function index(id)
+  local was, brief = get(briefs, id), brief_of(id)
+  if was and (not brief or was.place ~= brief.place) then redis.call('ZREM', open, was.place) end
+  if not brief then
+    redis.call('HDEL', briefs, id)
+    redis.call('HDEL', marks, id) -- nobody waits for it, and nobody works on it, any more
+    return
+  end
+  put(briefs, id, brief)
+  redis.call('ZADD', open, 0, brief.place)
+end
+
+-- Whose id this is: an own id first, else the one PRP that has it as a further id.
+local function resolve(name)
+  if redis.call('HEXISTS', abouts, name) == 1 or redis.call('HEXISTS', briefs, name) == 1 then return name end
+  local claimants = get(names, name)
+  return claimants and #claimants == 1 and claimants[1] or nil
+end
+
+local function is_done(name)
+  local id = resolve(name)
+  return id ~= nil and redis.call('HEXISTS', briefs, id) == 0
+end
+
 local function answer(ok, code, more)
+  for id in pairs(touched) do index(id) end
   local out = more or {}
   out.ok, out.code, out.now = ok, code, now
   return cjson.encode(out)
 end
 
 -- A refusal says in which state the PRP is, and who has it.
-local function refuse(code, letter, claim)
-  return answer(false, code, { state = letter, claim = claim })
+local function refuse(code, letter, claim, more)
+  local out = more or {}
+  out.state, out.claim = letter, claim
+  return answer(false, code, out)
+end
+
+-- A word for whoever works on the PRP next. The same word of the same agent again is one.
+local NOTES = 20
+local function add_note(id, agent, said)
+  local all = get(notes, id) or {}
+  local last = all[#all]
+  if last and last.agent == agent and last.text == said then return false end
+  all[#all + 1] = { agent = agent, text = said, at = now }
+  if #all > NOTES then table.remove(all, 1) end
+  put(notes, id, all)
+  return true
 end

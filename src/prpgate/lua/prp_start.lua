@@ -1,19 +1,41 @@
 -- include: prp
--- start, reclaim, adopt: V, or I without a live claim, -> I under a new fence. One winner among racers.
--- The same agent in the same worktree again gets the same answer.
--- ARGV: 1 id   2 JSON of the line   3 JSON of me {agent, host, git_dir, branch, fence, lease (ms)}
+-- start, reclaim, adopt: V, or I without a claim, -> I under a new fence. One winner among racers. A reservation of
+-- one's own (prp_next made it) keeps its fence. A taker may stand on what the lane records instead of a line of the
+-- claim that ended: that line may be lost with its worktree. It is nobody's then.
+-- The same agent in the same worktree again gets the same answer; so does the agent whom a claim was handed to, whose
+-- worktree it then is.
+-- ARGV: 1 id   2 JSON of the line   3 JSON of me {agent, host, git_dir, branch, fence, lease, suspect (ms)}
 local id, line, me = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
 reap()
 seen(me)
 local letter, top, chain, stands = state(id)
 local claim = get(claims, id)
-if letter == 'I' and claim then
-  if same_place(claim, me) then return answer(true, 'already', { state = letter, claim = claim }) end
-  return refuse('claimed', letter, claim)
+local mine = same_place(claim, me)
+if letter == 'I' and claim and not claim.reserved then
+  if claim.agent == me.agent and claim.git_dir == '' then -- handed over, and nobody has picked it up yet
+    claim.host, claim.git_dir, claim.branch, mine = me.host, me.git_dir, me.branch, true
+    extend(id, claim, me)
+  end
+  if not mine then return refuse('claimed', letter, claim) end
+  if claim.suspect then extend(id, claim, me) end
+  return answer(true, 'already', { state = letter, claim = claim })
 end
 if letter ~= 'V' and letter ~= 'I' then return refuse('not-startable', letter, claim) end
-if not fits(id, line, top) then return refuse('changed', letter, claim) end
-claim = grant(id, me)
-issue(id, line, chain, stands)
+if claim and not mine then return refuse('claimed', letter, claim) end
+local said = get(marks, id) or {}
+if said.assigned and said.assigned.agent ~= me.agent then
+  return refuse('assigned', letter, claim, { assigned = said.assigned })
+end
+local rec = get(recorded, id)
+local from_lane = letter == 'I' and stands and rec and line.on == rec.seal
+if not fits(id, line, from_lane and rec or top) then return refuse('changed', letter, claim) end
+if claim then
+  claim.reserved = nil
+  extend(id, claim, me)
+else
+  claim = grant(id, me)
+end
+mark(id, 'last', nil)
+issue(id, line, chain, stands and not from_lane)
 event(letter == 'V' and 'started' or 'taken-over', id, me.agent, claim.fence, line.seal)
 return answer(true, 'started', { state = 'I', claim = claim, before = letter })

@@ -6,7 +6,8 @@
 --   maxrev: {id: number}                          landed: [[id, seal, status]], pending lines that the range brought
 --   reset: [id], whose recorded seal changed      waits: {id: {seal, from (index into landings, from 1)}}
 --   events: [[event, id, agent, detail]]
--- then pairs: id, JSON of the recorded entry ("" for one that is recorded no more).
+-- then triples: id, JSON of the recorded entry, JSON of what the index needs of it (both "" for one that is recorded
+-- no more).
 -- Answers {ok, proven: [ids]}; {ok: false, code: "changed"} when another sync was first.
 local plan = cjson.decode(ARGV[3])
 if (redis.call('GET', cursor) or '') ~= ARGV[1] then return answer(false, 'changed') end
@@ -17,9 +18,10 @@ for n, one in ipairs(plan.landings) do redis.call('ZADD', landings, first + n, o
 redis.call('HSET', meta, 'landings', first + #plan.landings)
 redis.call('ZREMRANGEBYRANK', landings, 0, -5001)
 
-for i = 4, #ARGV, 2 do
+for i = 4, #ARGV, 3 do
   if ARGV[i + 1] == '' then redis.call('HDEL', recorded, ARGV[i])
   else redis.call('HSET', recorded, ARGV[i], ARGV[i + 1]) end
+  about_recorded(ARGV[i], ARGV[i + 2])
 end
 for seal, flag in pairs(plan.flags) do redis.call('HSETNX', landed, seal, flag) end
 for id, number in pairs(plan.maxrev) do
@@ -43,10 +45,10 @@ for _, one in ipairs(plan.landed) do
 end
 
 -- A complete line without evidence waits for a green landing that has it.
-for _, id in ipairs(plan.reset) do redis.call('HDEL', unproven, id) end
+for _, id in ipairs(plan.reset) do wait(id, nil) end
 for id, one in pairs(plan.waits) do
   local code = redis.call('HGET', landed, one.seal) ~= '0'
-  put(unproven, id, { seal = one.seal, since = first + one.from, code = code })
+  wait(id, { seal = one.seal, since = first + one.from, code = code })
 end
 local green = {}
 local classes = plan.gate == 'ci' and { 'ci' } or { 'ci', 'local' }
@@ -61,7 +63,7 @@ local waiting = #green > 0 and redis.call('HGETALL', unproven) or {}
 for i = 1, #waiting, 2 do
   local one = cjson.decode(waiting[i + 1])
   if one.code and green[#green] >= one.since then
-    redis.call('HDEL', unproven, waiting[i])
+    wait(waiting[i], nil)
     proven[#proven + 1] = waiting[i]
     event('complete', waiting[i], '', '', one.seal .. ' is green in the lane')
   end
@@ -70,4 +72,9 @@ end
 for _, e in ipairs(plan.events) do event(e[1], e[2], e[3], '', e[4]) end
 redis.call('SET', cursor, ARGV[2])
 redis.call('HSET', meta, 'gate', plan.gate, 'provisional', plan.provisional, 'conflicts', plan.conflicts)
+-- A store that was just filled has its index with that; what is pending from before finds its place too.
+if ARGV[1] == '' and redis.call('HLEN', abouts) == redis.call('HLEN', recorded) then
+  for _, id in ipairs(redis.call('HKEYS', pending)) do touched[id] = true end
+  redis.call('HSET', meta, 'index', '1')
+end
 return answer(true, 'synced', { proven = proven })

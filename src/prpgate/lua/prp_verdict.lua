@@ -31,7 +31,7 @@ if #waiting > 0 and counts and verdict.result ~= 'unknown' then
     if newest >= one.since and verdict.result == 'red' then
       event('landed-red', waiting[i], agent, '', one.seal)
     elseif newest >= one.since and one.code then
-      redis.call('HDEL', unproven, waiting[i])
+      wait(waiting[i], nil)
       proven[#proven + 1] = waiting[i]
       event('complete', waiting[i], agent, '', one.seal .. ' is green in the lane')
     end

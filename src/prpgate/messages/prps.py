@@ -95,11 +95,17 @@ def no_reason(prp_id: str) -> UsageError:
 
 
 def holder(p: PrpState, claim: dict[str, Any] | None, now_ms: int) -> str:
-    """`ben since 14:02 (12m), until 16:02`"""
+    """`ben since 14:02 (12m), until 16:02`, or `ben since 11:02 (2h 10m), suspect: …` when the lease is over."""
     if not claim:
         return inert(p.owner or "nobody")
     since_s = (now_ms - claim["since"]) / 1000
     left_s = (claim["deadline"] - now_ms) / 1000
+    if left_s <= 0:
+        over_s = (claim.get("over", claim["deadline"]) - now_ms) / 1000
+        return (
+            f"{inert(claim['agent'])} since {clock(-since_s)} ({span(since_s)}), suspect: the lease is over, and it is "
+            f"still theirs until {clock(over_s)}"
+        )
     return f"{inert(claim['agent'])} since {clock(-since_s)} ({span(since_s)}), until {clock(left_s)}"
 
 
@@ -116,7 +122,7 @@ def _claimed(verb: str, p: PrpState, claim: dict[str, Any], now_ms: int, mine: b
     return UserError(
         f"{p.id} is claimed by {holder(p, claim, now_ms)}{where}. Nothing was changed.",
         code="claimed",
-        hint=f"{short(p.title)} is theirs until the claim ends.",
+        hint=f"{short(p.title)} is theirs until the claim ends or is given back.",
         next_action="prp next" if verb == "start" else f"prp status {p.id}",
     )
 
@@ -127,6 +133,14 @@ def refused(verb: str, answer: dict[str, Any], p: PrpState, state: State, mine: 
     now_ms = int(answer["now"])
     if code == "claimed":
         return _claimed(verb, p, claim or {}, now_ms, mine)
+    if code == "assigned":
+        to, by = inert(answer["assigned"]["agent"]), inert(answer["assigned"]["by"])
+        return UserError(
+            f"{p.id} is assigned to {to} (by {by}). Nothing was changed.",
+            code="assigned",
+            hint=f"Only {to} may start it until that is taken back: prp assign {p.id} --clear",
+            next_action="prp next",
+        )
     if code == "stale-fence":
         if claim and not p.claim:
             return _claimed(verb, p, claim, now_ms, mine)
@@ -165,7 +179,7 @@ def _by_state(verb: str, letter: str, p: PrpState, state: State, who: str) -> Us
         if verb == "validate":
             return UserError(f"{p.id} is validated. {quiet}", code="validated", next_action=f"prp start {p.id}")
         return UserError(
-            f"{p.id} is not started, so there is nothing to {verb}. {quiet}",
+            f"{p.id} is not started, so there is nothing to {verb.replace('handover', 'hand over')}. {quiet}",
             code="not-started",
             next_action=f"prp start {p.id}",
         )
@@ -180,7 +194,9 @@ def _by_state(verb: str, letter: str, p: PrpState, state: State, who: str) -> Us
         return UserError(
             f"{p.id} is completing: {who} says it is done, and its line waits to land. {quiet}",
             code="completing",
-            next_action=f"prp complete {p.id} --undo" if verb in ("complete", "start") else f"prp status {p.id}",
+            next_action=f"prp complete {p.id} --undo"
+            if verb in ("complete", "start", "release", "handover", "deprecate")
+            else f"prp status {p.id}",
         )
     if letter == "L":
         return UserError(

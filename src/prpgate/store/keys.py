@@ -43,6 +43,12 @@ class Keys:
         self.events = self.prefix + "events"  # stream, capped: PRP events
         self.agents = self.prefix + "agents"  # hash: agent -> JSON of who and when last seen
         self.verdicts = self.prefix + "verdicts"  # hash: "tree:steps:class" -> JSON
+        self.open = self.prefix + "open"  # sorted set: the PRPs that are neither complete nor deprecated, best first
+        self.briefs = self.prefix + "briefs"  # hash: PRP id -> JSON of what `prp next` needs to know of an open one
+        self.about = self.prefix + "about"  # hash: PRP id -> JSON of what the index needs of the recorded entry
+        self.names = self.prefix + "names"  # hash: further id -> JSON list of the PRPs that have it
+        self.marks = self.prefix + "marks"  # hash: PRP id -> JSON: blocked, assigned, phase, last
+        self.notes = self.prefix + "notes"  # hash: PRP id -> JSON list of notes, the last 20
         self.lanes = self.prefix + "lanes"  # set: names of the lanes that were ever used
 
     def lane(self, name: str) -> LaneKeys:

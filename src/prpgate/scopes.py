@@ -1,0 +1,110 @@
+"""Which paths a PRP says that it works on, and which of them are somebody's alone right now.
+
+An entry declares them in `paths: {exclusive: [globs], shared: [globs]}`; the store's claim carries them while somebody
+works on the PRP. A worktree keeps the others' exclusive ones in `<git dir>/prp-scopes`, so that a commit can tell
+without asking anybody. That file is a courtesy: it is as old as the last prp command or merge here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+FILE = "prp-scopes"  # in the worktree's git dir; hooks/shim.sh looks whether it is there
+FIELD = "paths"
+LONGEST = 200  # of a glob
+MOST = 50  # globs of each kind that count
+
+
+class Held(NamedTuple):
+    """A glob that is somebody's alone for now."""
+
+    until: int  # seconds since 1970, of this machine's clock: then anybody may take the PRP
+    id: str
+    agent: str
+    glob: str
+
+
+def declared(fields: Mapping[str, Any]) -> dict[str, list[str]]:
+    """{"exclusive": [...], "shared": [...]} of an entry; what is no glob is left out. A list alone is exclusive."""
+    given = fields.get(FIELD)
+    kinds = given if isinstance(given, dict) else {"exclusive": given}
+    return {kind: globs for kind in ("exclusive", "shared") if (globs := _globs(kinds.get(kind)))}
+
+
+def _globs(value: object) -> list[str]:
+    items = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    plain = (i.strip().removeprefix("./").strip("/") for i in items if isinstance(i, str) and i.isprintable())
+    return [g for g in dict.fromkeys(plain) if g and len(g) <= LONGEST][:MOST]
+
+
+def covers(glob: str, path: str) -> bool:
+    """Whether a path is the glob's: `*` and `?` stop at slashes, `**` does not, a folder covers what is below it."""
+    return re.fullmatch(_regex(glob) + "(?:/.*)?", path, re.DOTALL) is not None
+
+
+def _regex(glob: str) -> str:
+    parts, i = [], 0
+    while i < len(glob):
+        end = glob.find("]", i + 2) if glob[i] == "[" else -1
+        if glob.startswith("**/", i):
+            parts.append("(?:.*/)?")
+            i += 3
+        elif glob.startswith("**", i):
+            parts.append(".*")
+            i += 2
+        elif end > 0:
+            parts.append("[^/]*")  # a set errs towards yes, as in the store
+            i = end + 1
+        else:
+            parts.append({"*": "[^/]*", "?": "[^/]"}.get(glob[i], re.escape(glob[i])))
+            i += 1
+    return "".join(parts)
+
+
+# --- what this worktree knows ----------------------------------------------------------------------------------------
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\t\r\n]", " ", text)
+
+
+def note(git_dir: str, held: Iterable[Held]) -> None:
+    """Keep what others hold; the file goes when that is nothing. That it cannot be written is no reason to fail."""
+    text = "".join(f"{h.until}\t{_plain(h.id)}\t{_plain(h.agent)}\t{_plain(h.glob)}\n" for h in held)
+    path = os.path.join(git_dir, FILE)
+    if not text:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        return
+    spare = f"{path}.{os.getpid()}"
+    with contextlib.suppress(OSError):
+        with open(spare, "w", encoding="utf-8", errors="replace") as f:
+            f.write(text)
+        os.replace(spare, path)
+
+
+def known(git_dir: str, now_s: float) -> list[Held]:
+    """What others hold as far as this worktree knows, overdue ones left out; the file goes with the last of them."""
+    try:
+        with open(os.path.join(git_dir, FILE), encoding="utf-8", errors="replace", newline="\n") as f:
+            rows = [line.rstrip("\n").split("\t") for line in f]
+    except OSError:
+        return []
+    held = [Held(int(r[0]), *r[1:]) for r in rows if len(r) == 4 and r[0].isdigit() and int(r[0]) > now_s]
+    if not held:
+        note(git_dir, [])
+    return held
+
+
+def in_the_way(held: Iterable[Held], agent: str, paths: Iterable[str]) -> list[tuple[Held, list[str]]]:
+    """Which of these paths lie in somebody else's, by holder."""
+    paths = list(paths)
+    mine = _plain(agent)
+    found = ((h, [p for p in paths if covers(h.glob, p)]) for h in held if h.agent != mine)
+    return [(h, hit) for h, hit in found if hit]

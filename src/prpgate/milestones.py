@@ -17,6 +17,7 @@ from . import claimfile, evidence, ledger, ledger_edit, live, record, seal, sync
 from .errors import CouldNotTell, UserError
 from .live import Line, PrpState, State
 from .messages import prps as say
+from .messages.rebuild import taken_again
 from .model import COMPLETE, IN_PROGRESS, NEW, VALIDATED
 
 if TYPE_CHECKING:
@@ -300,6 +301,8 @@ def _run(
             _undo(ctx, p, line.seal, answer)
             raise
         _keep_claim(ctx, p.id, answer)
+        if at.here != p.seal:
+            notes.append(taken_again(str(at.here)))
         return Done(_now(ctx, p.id), file, False, notes + (notes_of(at) if notes_of else []))
     raise say.busy(any_id)
 
@@ -316,7 +319,16 @@ def _line(ctx: Context, verb: str, at: _Look, fields: dict[str, Any]) -> Line:
     proof = fields["status"] == COMPLETE and record.has_evidence(number, group)
     done = {**fields, "rev": key}
     on = at.here or "nothing"
+    if _lost_with_the_store(ctx, verb, at):  # it is written over, whole: nobody else has ever heard of it
+        done, on = {**{n: p.fields.get(n) for n in GROUP}, **done}, p.seal
     return Line(key, number, fields["status"], proof, done, on, ctx.agent.name, ctx.repo.branch or "", verb)
+
+
+def _lost_with_the_store(ctx: Context, verb: str, at: _Look) -> bool:
+    """Whether this working tree has a line of the caller's that only a wiped store can have known (`prp rebuild`)."""
+    entry = at.entry
+    mine = entry is not None and entry.owner in (None, ctx.agent.name) and verb in ("validate", "start")
+    return mine and entry is not None and at.here == entry.rev and entry.number > at.prp.maxrev
 
 
 def _not_current(ctx: Context, at: _Look) -> UserError:

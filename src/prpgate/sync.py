@@ -56,21 +56,42 @@ class Range(NamedTuple):
     rewrite: bool = False
 
 
-def sync(repo: Repo, store: Store, config: Config, *, tip: str | None = None) -> SyncReport:
+class Move(NamedTuple):
+    """What a move of the cursor would do, and how to tell the store so."""
+
+    report: SyncReport
+    args: list[str]  # of the script; none when there is nothing to do
+
+
+def sync(repo: Repo, store: Store, config: Config, *, tip: str | None = None, anew: bool = False) -> SyncReport:
     """Bring the store up to the lane's tip: the newest that this clone knows, or `tip` when the caller looked.
 
-    Raises CouldNotTell (and changes nothing) when commits that it needs are not here, StoreDown when there is no store.
+    With `anew` everything is read from git again, as for an empty store, wherever the cursor is; pending milestones,
+    claims and verdicts that the store has stay. Raises CouldNotTell (and changes nothing) when commits that it needs
+    are not here, StoreDown when there is no store.
     """
     target = Target(tip) if tip else lane_tip(repo, config)
     for _ in range(TRIES):
-        raw = live.fetch(store, config.ledger_lane)  # after the tip: what that tip has was pending before it landed
-        span = _range(repo, config, raw, target)
-        if span is None:
-            return _nothing(raw, target)
-        report = _move(repo, store, config, raw, target, span)
-        if report is not None:
-            return report
+        move = _look(repo, store, config, target, anew)
+        if not move.args or store.run("prp_sync", live.script_keys(store.keys), move.args)["ok"]:
+            return move.report
     raise CouldNotTell(say.SYNC_BUSY, code="busy", next_action="prp redis-sync")
+
+
+def preview(
+    repo: Repo, store: Store, config: Config, *, tip: str | None = None, anew: bool = False
+) -> tuple[SyncReport, bool]:
+    """What `sync` would do right now, and whether that is anything at all. Changes nothing. Raises as `sync` does."""
+    move = _look(repo, store, config, Target(tip) if tip else lane_tip(repo, config), anew)
+    return move.report, bool(move.args)
+
+
+def _look(repo: Repo, store: Store, config: Config, target: Target, anew: bool) -> Move:
+    raw = live.fetch(store, config.ledger_lane)  # after the tip: what that tip has was pending before it landed
+    span = _range(repo, config, raw, target)
+    if anew and (span is not None or raw.cursor == target.tip):  # never back to a tip that the store has gone past
+        span = Range(None, fresh=True)
+    return Move(_nothing(raw, target), []) if span is None else _move(repo, config, raw, target, span)
 
 
 def lane_tip(repo: Repo, config: Config) -> Target:
@@ -146,8 +167,8 @@ def _nothing(raw: Raw, target: Target) -> SyncReport:
     return SyncReport(count, [], count, [], known, raw.cursor, raw.cursor, note)
 
 
-def _move(repo: Repo, store: Store, config: Config, raw: Raw, target: Target, span: Range) -> SyncReport | None:
-    """Take the cursor to the tip in one script call. None: another sync was first."""
+def _move(repo: Repo, config: Config, raw: Raw, target: Target, span: Range) -> Move:
+    """Take the cursor to the tip, in one script call that does nothing when another sync was first."""
     tip = target.tip
     if tip == ZERO:
         now, brought, landings = record.Record({}, [], missing=True), [], []
@@ -179,16 +200,15 @@ def _move(repo: Repo, store: Store, config: Config, raw: Raw, target: Target, sp
     }
     pairs = [x for i in changed for x in (i, texts.get(i, ""))]
     args = [raw.cursor or "", tip, json.dumps(plan, separators=(",", ":")), *pairs]
-    if not store.run("prp_sync", live.script_keys(store.keys), args)["ok"]:
-        return None
     notes = [n for n in (target.note, say.no_ledger(config.ledger_path, tip) if now.missing else None) if n]
     if span.rewrite:
         notes.append(say.rewritten(raw.cursor or "", tip, len(changed)))
     count = len(texts)
-    return SyncReport(
+    report = SyncReport(
         *(count, changed, count - len([i for i in changed if i in texts]), landed, conflicts),
         *(raw.cursor, tip, " ".join(notes) or None),
     )
+    return Move(report, args)
 
 
 def _known_heads(raw: Raw) -> dict[str, str]:

@@ -168,6 +168,11 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "Store": {
         "redis-status": Verb("store:redis_status", "which store, which rule found it, does it answer, how fast"),
         "redis-sync": Verb("store:redis_sync", "bring the live state up to what the lane records"),
+        "rebuild": Verb(
+            "recovery:rebuild",
+            "fill a wiped store from the lane, and prove that the two agree",
+            (YES, flag("--anew", "also when it is not wiped: read everything from git again")),
+        ),
         "store start": Verb("store:start", "start this machine's store"),
         "store stop": Verb(
             "store:stop",

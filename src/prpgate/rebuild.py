@@ -86,7 +86,7 @@ def look(repo: Repo, store: Store, config: Config) -> Plan:
     if store.store_id and raw.cursor is not None:
         proof = prove(repo, store, config)
         state = INTACT if proof.holds else DAMAGED
-    move = None if state == INTACT else sync.preview(repo, store, config, tip=_tip(target), anew=True)[0]
+    move = None if state == INTACT else sync.preview(repo, store, config, tip=_tip(target), anew=True).report
     return Plan(state, target.tip, target.provisional, move, kept, len(raw.claims), lost, proof)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import live, record, smoke
+from . import live, record, reverts, smoke
 from .errors import CouldNotTell
 from .messages import prps as say
 from .model import COMPLETE, ZERO
@@ -61,6 +61,7 @@ class Move(NamedTuple):
 
     report: SyncReport
     args: list[str]  # of the script; none when there is nothing to do
+    changes: list[tuple[str, str, str]]  # (id, recorded before, recorded then) in words
 
 
 def sync(repo: Repo, store: Store, config: Config, *, tip: str | None = None, anew: bool = False) -> SyncReport:
@@ -78,12 +79,9 @@ def sync(repo: Repo, store: Store, config: Config, *, tip: str | None = None, an
     raise CouldNotTell(say.SYNC_BUSY, code="busy", next_action="prp redis-sync")
 
 
-def preview(
-    repo: Repo, store: Store, config: Config, *, tip: str | None = None, anew: bool = False
-) -> tuple[SyncReport, bool]:
-    """What `sync` would do right now, and whether that is anything at all. Changes nothing. Raises as `sync` does."""
-    move = _look(repo, store, config, Target(tip) if tip else lane_tip(repo, config), anew)
-    return move.report, bool(move.args)
+def preview(repo: Repo, store: Store, config: Config, *, tip: str | None = None, anew: bool = False) -> Move:
+    """What `sync` would do right now. Changes nothing. Raises as `sync` does."""
+    return _look(repo, store, config, Target(tip) if tip else lane_tip(repo, config), anew)
 
 
 def _look(repo: Repo, store: Store, config: Config, target: Target, anew: bool) -> Move:
@@ -91,7 +89,7 @@ def _look(repo: Repo, store: Store, config: Config, target: Target, anew: bool) 
     span = _range(repo, config, raw, target)
     if anew and (span is not None or raw.cursor == target.tip):  # never back to a tip that the store has gone past
         span = Range(None, fresh=True)
-    return Move(_nothing(raw, target), []) if span is None else _move(repo, config, raw, target, span)
+    return Move(_nothing(raw, target), [], []) if span is None else _move(repo, config, raw, target, span)
 
 
 def lane_tip(repo: Repo, config: Config) -> Target:
@@ -196,7 +194,7 @@ def _move(repo: Repo, config: Config, raw: Raw, target: Target, span: Range) -> 
         "landed": landed,
         "reset": reset,
         "waits": waits,
-        "events": _events(raw, span, now, before, changed, landings),
+        "events": _events(repo, config, raw, span, now, before, changed, landings),
     }
     pairs = [x for i in changed for x in (i, texts.get(i, ""))]
     args = [raw.cursor or "", tip, json.dumps(plan, separators=(",", ":")), *pairs]
@@ -208,7 +206,7 @@ def _move(repo: Repo, config: Config, raw: Raw, target: Target, span: Range) -> 
         *(count, changed, count - len([i for i in changed if i in texts]), landed, conflicts),
         *(raw.cursor, tip, " ".join(notes) or None),
     )
-    return Move(report, args)
+    return Move(report, args, [(i, _words(before.get(i)), _words(now.entries.get(i))) for i in changed])
 
 
 def _known_heads(raw: Raw) -> dict[str, str]:
@@ -314,7 +312,13 @@ def _by_hand(before: Mapping[str, Entry], now: Record) -> list[tuple[str, str]]:
     return found
 
 
+def _words(entry: Entry | None) -> str:
+    return "nothing" if entry is None else entry.status + (f" {entry.seal}" if entry.number else "")
+
+
 def _events(
+    repo: Repo,
+    config: Config,
     raw: Raw,
     span: Range,
     now: Record,
@@ -331,12 +335,15 @@ def _events(
         old, new = before.get(prp_id), now.entries.get(prp_id)
         if old is not None and new is not None and old.seal == new.seal:
             continue
-        words = [e.status + (f" {e.seal}" if e.number else "") if e else "nothing" for e in (old, new)]
         back = old is not None and (new is None or new.number < old.number)
         kind = "rewritten" if span.rewrite else "reverted" if back else "recorded"
-        found.append((kind, prp_id, "", " -> ".join(words)))
+        found.append((kind, prp_id, "", f"{_words(old)} -> {_words(new)}"))
     for prp_id, text in now.conflicts:
         found.append(("conflict", prp_id, "", text))
+    if span.base is not None and not now.missing:
+        tip = landings[-1].head if landings else span.base
+        for prp_id, owner, text in reverts.evidence_reverted(repo, config, span.base, tip, raw.recorded, now.entries):
+            found.append(("evidence-reverted", prp_id, owner, text))
     for one in landings:
         about = json.loads(raw.landings.get(one.head, "{}"))
         for prp_id in about.get("prps") or []:

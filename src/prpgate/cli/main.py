@@ -168,6 +168,15 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "Store": {
         "redis-status": Verb("store:redis_status", "which store, which rule found it, does it answer, how fast"),
         "redis-sync": Verb("store:redis_sync", "bring the live state up to what the lane records"),
+        "sync": Verb(
+            "recovery:sync",
+            "what a sync would do, and who decides where a hand edit landed; --apply does it",
+            (
+                flag("--apply", "do it"),
+                arg("--ours", nargs="+", action="extend", default=[], metavar="ID", help="keep what stands"),
+                arg("--theirs", nargs="+", action="extend", default=[], metavar="ID", help="take the hand edit"),
+            ),
+        ),
         "rebuild": Verb(
             "recovery:rebuild",
             "fill a wiped store from the lane, and prove that the two agree",

@@ -1,4 +1,4 @@
-"""rebuild: fill a store that was wiped from the lane, and prove that the two agree."""
+"""rebuild, sync: bring store and ledger together, and say first what that does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .. import ops
-from ..errors import OK, REFUSED, StoreDown
+from ..errors import OK, REFUSED, StoreDown, UsageError
 from ..messages import lane as words
 from ..messages import rebuild as say
 
@@ -104,3 +104,56 @@ def _json(plan: Plan, proof: Proof | None, rebuilt: bool) -> dict[str, Any]:
             "holds": proof.holds,
         },
     }
+
+
+def sync(args: argparse.Namespace, out: Output) -> int:
+    from .. import prps, settle
+    from .. import sync as moving
+    from ..messages import settle as said
+
+    if both := set(args.ours) & set(args.theirs):
+        raise UsageError(f"{min(both)}: either --ours or --theirs.", code="usage", next_action="prp sync --help")
+    session = ops.Session(url=args.redis_url)
+    ctx = session.context()
+    move = moving.preview(session.repo, ctx.store, session.config)
+    for line in said.plan_lines(move):
+        out.say(line)
+    report = prps.sync(session.repo, ctx.store, session.config) if args.apply else move.report
+    if args.apply and move.args:
+        out.say(f"Done: {len(report.changed)} changed, {len(report.landed)} landed.", colour="green")
+    asked = [(i, settle.OURS) for i in args.ours] + [(i, settle.THEIRS) for i in args.theirs]
+    steps, files = [], []
+    for any_id, side in asked:
+        step = settle.plan(ctx, any_id, side)
+        steps.append(step)
+        for line in said.step_lines(step):
+            out.say(line)
+        file = settle.apply(ctx, step) if args.apply else None
+        files += [file] if file else []
+    settled = {step.id for step in steps}
+    for prp_id, text in report.conflicts:
+        if prp_id not in settled:
+            for line in said.conflict_lines(prp_id, text):
+                out.say(line, colour="yellow")
+    then = None
+    if files:
+        then = said.commit([s.id for s in steps], files)
+    elif not args.apply:
+        if not move.args and not any(s.changes for s in steps):
+            then = None
+        else:
+            sides = [f" --{side} {step.id}" for step, (_, side) in zip(steps, asked, strict=True)]
+            then = "prp sync --apply" + "".join(sides)
+            out.say(said.NOTHING_CHANGED)
+    if then:
+        out.say(f"  {then}")
+    out.answer(
+        **ops.sync_json(report),
+        applied=bool(args.apply),
+        cursor_before=move.report.cursor_before,
+        tip=move.report.cursor_after,
+        changes=[{"id": i, "before": before, "after": after} for i, before, after in move.changes],
+        settle=[{"id": s.id, "side": s.side, "file": s.file, "rev": s.rev, "changes": s.changes} for s in steps],
+        next_action=then,
+    )
+    return OK

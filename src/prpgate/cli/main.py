@@ -104,6 +104,11 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "reopen": Verb(
             "prps:reopen", "take a complete PRP up again", (ID, arg("--reason", required=True, metavar="WHY"))
         ),
+        "verify": Verb(
+            "history:verify",
+            "check what complete PRPs claim: commits, runs, verdicts, times, reverts",
+            (ID._replace(more={**ID.more, "nargs": "?"}), flag("--all", "every complete PRP (without an ID too)")),
+        ),
         "check": Verb(
             "prps:check",
             "judge the ledger: what is staged, some files, or all of it",

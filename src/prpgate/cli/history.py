@@ -69,3 +69,32 @@ def verify(args: argparse.Namespace, out: Output) -> int:
     if out.json:
         out.refused_with(said.summary(found), first.code, first.mend, **shape)
     return REFUSED if false else COULD_NOT_TELL
+
+
+def history(args: argparse.Namespace, out: Output) -> int:
+    from .. import history as past
+    from .. import sync
+    from ..messages import history as words
+
+    if args.count < 1:
+        raise UsageError("-n takes a number from 1 up.", code="usage", next_action="prp history --help")
+    session = ops.Session(url=args.redis_url)
+    store, why = _store(session)
+    repo, config = session.repo, session.config
+    tip = sync.lane_tip(repo, config).tip
+    prp_id = past.find_id(repo, store, config, tip, args.id)
+    found = past.history(repo, store, config, tip, prp_id or args.id, count=args.count, why=why or "")
+    if prp_id is None and not found.moments:
+        raise words.unknown(args.id)
+    if found.more:
+        out.say(words.older(found.id, args.count), colour="dim")
+    out.table([words.row(one) for one in found.moments])
+    for text in found.missing:
+        out.note(text, colour="yellow")
+    out.answer(
+        id=found.id,
+        moments=[{**m._asdict(), "time": ops.iso(m.at_ms)} for m in found.moments],
+        more=found.more,
+        missing=found.missing,
+    )
+    return OK

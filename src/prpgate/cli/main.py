@@ -104,6 +104,11 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "reopen": Verb(
             "prps:reopen", "take a complete PRP up again", (ID, arg("--reason", required=True, metavar="WHY"))
         ),
+        "history": Verb(
+            "history:history",
+            "how a PRP came to where it is: commits, landings, events, verdicts",
+            (ID, arg("-n", "--count", type=int, default=50, metavar="N", help="the last N (default 50)")),
+        ),
         "verify": Verb(
             "history:verify",
             "check what complete PRPs claim: commits, runs, verdicts, times, reverts",

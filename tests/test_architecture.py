@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("seal", "yaml_scalar", "ledger_scan", "ledger_text", "ledger", "ledger_edit", "store", "process_tree"),
     ("remarks", "dependencies", "commit_message", "rules", "staged", "project", "steps"),
     ("lane_state", "outcomes", "waiting", "lock", "events", "pushing", "candidate", "grip"),
-    ("smoke", "record", "reverts", "live", "lines", "evidence", "sync", "milestones", "prps"),
+    ("smoke", "gates", "record", "reverts", "live", "lines", "evidence", "sync", "milestones", "prps"),
     ("rebuild", "settle", "verify", "history"),
     ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("land",),

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import claimfile, evidence, ledger, ledger_edit, live, record, seal, sync
+from . import claimfile, evidence, gates, ledger, ledger_edit, live, record, seal, sync
 from .errors import CouldNotTell, UserError
 from .live import Line, PrpState, State
 from .messages import prps as say
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from .config import Config
+    from .gates import OnLine
     from .gitrepo import Repo
     from .ledger import Ledger
     from .model import Agent, Prp
@@ -116,9 +117,13 @@ def _my_draft(ctx: Context, p: PrpState) -> bool:
     return p.recorded is None and [(c.verb, c.agent) for c in p.chain] == [("new", ctx.agent.name)]
 
 
-def validate(ctx: Context, id: str) -> Done:
-    """new -> validated."""
-    return _run(ctx, "validate", id, lambda at: {"status": VALIDATED, "validated_at": live.iso(at.state.now_ms)})
+def validate(ctx: Context, id: str, *, on_line: OnLine | None = None) -> Done:
+    """new -> validated, once the steps of [gates.validated] have passed. `on_line` hears what they write."""
+
+    def fields(at: _Look) -> dict[str, Any]:
+        return {"status": VALIDATED, "validated_at": live.iso(at.state.now_ms)}
+
+    return _run(ctx, "validate", id, fields, gate=gates.VALIDATED, on_line=on_line)
 
 
 def start(ctx: Context, id: str, branch: str | None = None) -> Done:
@@ -136,8 +141,8 @@ def start(ctx: Context, id: str, branch: str | None = None) -> Done:
     return _run(ctx, "start", id, fields, notes_of=notes, branch=branch)
 
 
-def complete(ctx: Context, id: str) -> Done:
-    """Record a PRP as done.
+def complete(ctx: Context, id: str, *, on_line: OnLine | None = None) -> Done:
+    """Record a PRP as done, once the steps of [gates.complete] have passed. `on_line` hears what they write.
 
     With a green landing of this claim's work it is complete at once, and the claim ends. With none, the line is
     written without evidence, to land with the work, and the PRP is "completing" for at most COMPLETING_S. A landing
@@ -155,7 +160,7 @@ def complete(ctx: Context, id: str) -> Done:
     def more() -> list[str | int]:
         return [COMPLETING_S * 1000, proof.field if proof else ""]
 
-    return _run(ctx, "complete", id, fields, more_of=more)
+    return _run(ctx, "complete", id, fields, more_of=more, gate=gates.COMPLETE, on_line=on_line)
 
 
 def complete_undo(ctx: Context, id: str) -> Done:
@@ -276,6 +281,8 @@ def _run(
     more_of: Callable[[], list[str | int]] | None = None,
     notes_of: Callable[[_Look], list[str]] | None = None,
     branch: str | None = None,
+    gate: str | None = None,
+    on_line: OnLine | None = None,
 ) -> Done:
     """One milestone from beginning to end: see the module."""
     notes = _freshen(ctx)
@@ -283,6 +290,12 @@ def _run(
         at = _look(ctx, any_id)
         p = at.prp
         line = _line(ctx, verb, at, fields_of(at))
+        if gate is not None and gates.applies(ctx, gate, p):
+            if line.on != p.seal:
+                raise _not_current(ctx, at)
+            notes += gates.require(ctx, gate, p, on_line)
+            gate = None
+            continue  # that took its time: look again
         if at.entry is not None and at.here == p.seal:  # what cannot be edited is found out before anything changes
             ledger_edit.change(at.tree.files[at.entry.file], at.entry.file, p.id, line.fields)
         more = more_of() if more_of else []

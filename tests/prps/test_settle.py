@@ -9,7 +9,7 @@ import pytest
 
 from prpgate import prps, settle, sync
 from prpgate.errors import UserError
-from tests.prps import LEDGER, OLD, TOML, Desk, entry, office
+from tests.prps import LEDGER, TOML, Desk, office
 
 if TYPE_CHECKING:
     from prpgate.settle import Step
@@ -200,12 +200,6 @@ def test_the_plan_says_what_would_change_and_changes_nothing(world: World, serve
     assert move.changes == [("P1-003", "validated", f"in_progress {done.prp.rev}")]
     assert ben.sync() == move.report
     assert sync.preview(ben.repo, ben.store, ben.config).args == []
-
-
-DONE = OLD.replace(
-    entry("P1-001", "complete", 1001),
-    entry("P1-001", "complete", 1001).replace("github_commit: null", "github_commit: WORK"),
-)
 
 
 def test_reverted_work_whose_line_stays_is_an_event_for_its_owner(world: World, server: Server) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from prpgate import verify
 from prpgate.verify import FALSE, NOTE, UNKNOWN, names_a_run
-from tests.prps import LEDGER, OLD, TOML, Desk, office
+from tests.prps import LEDGER, TOML, Desk, office
 from tests.world import Clone, World, run
 
 if TYPE_CHECKING:
@@ -350,4 +350,3 @@ def test_the_command_and_its_exit_codes(archive: Archive) -> None:
 def test_hostile_values_are_inert(archive: Archive) -> None:
     archive.record(old_entry("P1-001", 1, ci_run_url="https://x/\\x1b[31m1", completed_at=DONE_AT))
     assert "\x1b" not in archive.ann.prp("verify", ok=False).text
-    assert OLD

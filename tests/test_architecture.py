@@ -21,13 +21,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("output", "messages"),
     ("config", "gitrepo", "policy", "identity", "interrupts", "hook_filter", "claimfile", "faults", "refusal"),
     ("seal", "yaml_scalar", "ledger_scan", "ledger_text", "ledger", "ledger_edit", "store", "process_tree"),
-    ("remarks", "dependencies", "commit_message", "rules", "staged", "project", "steps"),
+    ("remarks", "dependencies", "commit_message", "rules", "ledger_tidy", "staged", "project", "steps"),
     ("lane_state", "outcomes", "waiting", "lock", "events", "pushing", "candidate", "grip"),
     ("smoke", "gates", "record", "reverts", "live", "lines", "evidence", "sync", "milestones", "prps"),
     ("rebuild", "settle", "verify", "history"),
     ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("land",),
-    ("ops", "install", "server", "diagnosis"),
+    ("ops", "install", "server", "diagnosis", "mending"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),
 )
 PURE = ("rules", "remarks", "dependencies", "commit_message", "seal")  # values in, findings out

@@ -63,7 +63,11 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "take the hooks out again, byte for byte",
             (flag("--all", "also forget agents, claims and records kept in this clone"),),
         ),
-        "doctor": Verb("setup:doctor", "check hooks, store, ledger and settings; says what to do"),
+        "doctor": Verb(
+            "setup:doctor",
+            "check hooks, store, ledger and settings; says what to do",
+            (flag("--fix", "mend what can be mended; shows it first"), YES),
+        ),
         "whoami": Verb(
             "setup:whoami",
             "who you are to the others",
@@ -109,6 +113,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "how a PRP came to where it is: commits, landings, events, verdicts",
             (ID, arg("-n", "--count", type=int, default=50, metavar="N", help="the last N (default 50)")),
         ),
+        "ledger tidy": Verb("setup:tidy", "refresh the ledger's derived stats and last_updated"),
         "verify": Verb(
             "history:verify",
             "check what complete PRPs claim: commits, runs, verdicts, times, reverts",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from prpgate import prps, settle, sync
+from prpgate import ledger, prps, rules, settle, sync
 from prpgate.errors import UserError
 from tests.prps import LEDGER, TOML, Desk, office
 
@@ -128,11 +128,11 @@ def test_ones_own_claim_ends_when_the_hand_edit_ends_the_work(world: World, serv
 
 
 def test_complete_is_never_taken_by_hand(world: World, server: Server) -> None:
-    ann, _ = hand_edited(world, server, "status: in_progress", "status: complete\n    github_commit: abcdef1")
+    ann, _ = hand_edited(world, server, "status: in_progress", "status: complete")
     before = ann.snapshot()
     with pytest.raises(UserError) as e:
         settled(ann, "P1-003", settle.THEIRS)
-    assert e.value.code in ("not-by-hand", "ledger-unreadable")
+    assert e.value.code == "not-by-hand"
     assert ann.snapshot() == before
 
 
@@ -268,6 +268,15 @@ def test_the_command_plans_first(world: World, server: Server) -> None:
     assert prps.read(ben.store, ben.config).prps["P1-003"].status == "in_progress"
     both = ben.clone.prp("sync", "--ours", "P1-003", "--theirs", "P1-003", ok=False)
     assert both.code == 2
+
+
+def test_what_was_written_by_hand_is_no_place_to_start_from(world: World, server: Server) -> None:
+    ann, _ = hand_edited(world, server, "status: in_progress", "status: validated")
+    before = ledger.load(ann.repo, ann.config, "HEAD").prps["P1-003"]
+    settled(ann, "P1-003", settle.THEIRS)
+    after = ledger.load(ann.repo, ann.config, None).prps["P1-003"]
+    assert (before.status, after.status) == ("validated", "validated")
+    assert rules.transition(before, after) == []
 
 
 def test_a_settled_line_passes_the_commit_hook(world: World, server: Server) -> None:

@@ -32,11 +32,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "refusal",
     ),
     ("seal", "yaml_scalar", "ledger_scan", "ledger_text", "ledger", "ledger_edit", "store", "process_tree"),
-    ("scopes", "remarks", "dependencies", "commit_message", "rules", "staged", "project", "steps"),
+    ("scopes", "remarks", "dependencies", "commit_message", "rules", "ledger_tidy", "staged", "project", "steps"),
     ("lane_state", "outcomes", "waiting", "lock", "events", "detaching", "vouching", "pushing", "candidate", "grip"),
     (
         "smoke",
+        "gates",
         "record",
+        "reverts",
         "live",
         "lines",
         "evidence",
@@ -48,9 +50,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "claims",
         "prps",
     ),
+    ("rebuild", "settle", "verify", "history"),
     ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("job", "revert", "land"),
-    ("ops", "install", "server", "diagnosis"),
+    ("ops", "install", "server", "diagnosis", "mending"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),
 )
 PURE = ("rules", "remarks", "dependencies", "commit_message", "seal")  # values in, findings out

@@ -19,6 +19,7 @@ UNCLAIMED = ("take", "refuse")
 UPDATES = ("rebase", "merge")
 SCOPE_POLICIES = ("warn", "refuse", "off")
 WIP_STATUSES = ("in_progress", "completing", "landed")
+GATE_STEP_S, MOST_S = 600, 6 * 3600  # a step of a milestone's gate: when it names no time-out, and at most
 DEFAULT_ID_PATTERN = "(P[0-9]|PRP)-[0-9]+"
 NAME = re.compile(r"[^\s\x00-\x20\x7f~^:\\-][^\x00-\x20\x7f~^:\\]*")  # no option, no control character, no space
 PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
@@ -88,6 +89,8 @@ class Config(NamedTuple):
     roles: dict[str, tuple[str, ...]]  # role -> globs of agents' names
     smoke: tuple[SmokeStep, ...]
     smoke_budget_s: int
+    gates_validated: tuple[SmokeStep, ...]  # run before a PRP is validated
+    gates_complete: tuple[SmokeStep, ...]  # run before a PRP is recorded as complete
     server_unclaimed: str  # what a server does with a push to a free lane that nobody announced
     where: dict[str, str]  # option -> file it was read from, "default" otherwise
     unknown: tuple[str, ...]  # options this version does not know: a newer prpgate, or a slip
@@ -182,10 +185,20 @@ class _Reader:
         return tuple(found)
 
 
-def _steps(reader: _Reader, budget_s: int) -> tuple[SmokeStep, ...]:
+def _gate(reader: _Reader, option: str) -> tuple[SmokeStep, ...]:
+    """[[gates.validated]] and the like: a list of steps, or one step as a table with `run`."""
+    gates = reader.data.get("gates")
+    one = gates.get(option.partition(".")[2]) if isinstance(gates, dict) else None
+    if isinstance(gates, dict) and isinstance(one, dict):
+        reader.data = {**reader.data, "gates": {**gates, option.partition(".")[2]: [one]}}
+    return _steps(reader, GATE_STEP_S, option, MOST_S)
+
+
+def _steps(reader: _Reader, budget_s: int, option: str = "smoke", most_s: int | None = None) -> tuple[SmokeStep, ...]:
+    """The steps of one option. `budget_s` is a step's time-out when it names none, and the most unless `most_s` is."""
     steps: list[SmokeStep] = []
-    for n, raw in enumerate(reader.take("smoke", [], list, "a list of [[smoke]] tables")):
-        where = f"[[smoke]] number {n + 1}"
+    for n, raw in enumerate(reader.take(option, [], list, f"a list of [[{option}]] tables")):
+        where = f"[[{option}]] number {n + 1}"
         if not isinstance(raw, dict) or not isinstance(raw.get("run"), str) or not raw["run"].strip():
             raise reader.wrong(where, raw, 'a step with run = "a command"')
         name, timeout, needs = (
@@ -201,7 +214,7 @@ def _steps(reader: _Reader, budget_s: int) -> tuple[SmokeStep, ...]:
             raise reader.wrong(f"{where}: needs", needs, "a list of names of earlier steps")
         if extra := set(raw) - {"name", "run", "timeout", "needs"}:
             raise reader.wrong(where, sorted(extra), "made of name, run, timeout and needs only")
-        steps.append(SmokeStep(name, raw["run"], min(timeout, budget_s), tuple(needs)))
+        steps.append(SmokeStep(name, raw["run"], min(timeout, most_s or budget_s), tuple(needs)))
     return tuple(steps)
 
 
@@ -306,6 +319,8 @@ def parse(text: str, source: str) -> Config:
         roles=r.lists("roles"),
         smoke=_steps(r, budget_s),
         smoke_budget_s=budget_s,
+        gates_validated=_gate(r, "gates.validated"),
+        gates_complete=_gate(r, "gates.complete"),
         server_unclaimed=r.text("server.unclaimed", "take", UNCLAIMED),
         where=r.where,
         unknown=r.leftovers(),

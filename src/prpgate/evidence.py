@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import smoke
 from .messages import evidence as say
 from .model import ZERO
+from .reverts import REVERTS, taken_back
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from .store.client import Store
 
 
-REVERTS = re.compile(r"^This reverts commit ([0-9a-f]{40,64})", re.MULTILINE)
 IN_LANE = ("landed", "late", "foreign")
 
 
@@ -94,15 +93,7 @@ def find(store: Store, repo: Repo, config: Config, tip: str, ids: Collection[str
 
 def _taken_back(repo: Repo, base: str, head: str, tip: str) -> bool:
     """Whether a commit of base..head was reverted under `tip`, and that revert not reverted in turn."""
-    of: dict[str, str] = {}  # a revert -> what it takes back
-    gone: set[str] = set()
-    for sha, message in reversed(repo.messages(head, tip)):
-        for what in REVERTS.findall(message):
-            if what in of:
-                gone.discard(of[what])
-            else:
-                gone.add(what)
-            of[sha] = what
+    gone = taken_back(repo.messages(head, tip))
     return bool(gone) and any(sha in gone for sha, _ in repo.messages(base or ZERO, head))
 
 

@@ -11,21 +11,24 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import claimfile, ledger, ledger_edit, live, record, seal, sync
+from . import claimfile, gates, ledger, ledger_edit, live, record, seal, sync
 from .errors import CouldNotTell, UserError
 from .live import Line, PrpState, State
 from .messages import prps as say
+from .messages.rebuild import taken_again
 from .model import COMPLETE, IN_PROGRESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .config import Config
+    from .gates import OnLine
     from .gitrepo import Repo
     from .ledger import Ledger
     from .model import Agent, Prp
     from .store.client import Store
 
+GROUP = (*seal.SEALED, "rev")
 TRIES = 20  # other agents that may be first before a verb gives up
 
 
@@ -149,16 +152,23 @@ def run(
     notes_of: Callable[[Look], list[str]] | None = None,
     branch: str | None = None,
     picked: bool = False,
+    gate: str | None = None,
+    on_line: OnLine | None = None,
 ) -> Done:
-    """One milestone from beginning to end: see the module. `picked`: the id is the PRP's own, and was looked up."""
+    """One milestone from beginning to end: see the module. `picked`: the id is the PRP's own, and was looked up.
+    `gate`: the team's own steps that must pass first; `on_line` hears what they write."""
     notes = [] if picked else freshen(ctx)
     for _ in range(TRIES):
         at = look_at(ctx, any_id) if picked else look(ctx, any_id)
         p = at.prp
         line = next_line(ctx, verb, at, fields_of(at))
-        if at.entry is not None and at.here in stands_on(
-            p
-        ):  # what cannot be edited is found out before anything changes
+        if gate is not None and gates.applies(ctx, gate, p):
+            if line.on not in stands_on(p):
+                raise not_current(ctx, at)
+            notes += gates.require(ctx, gate, p, on_line)
+            gate = None
+            continue  # that took its time: look again
+        if at.entry is not None and at.here in stands_on(p):  # what cannot be edited is found out before all else
             ledger_edit.change(at.tree.files[at.entry.file], at.entry.file, p.id, line.fields)
         more = more_of() if more_of else []
         answer = call(ctx, f"prp_{verb}", p.id, live.dump_line(line), me(ctx, p.id, branch), *more)
@@ -176,6 +186,8 @@ def run(
             undo(ctx, p, line.seal, answer)
             raise
         keep_claim(ctx, p.id, answer)
+        if at.here not in stands_on(p):
+            notes.append(taken_again(str(at.here)))
         return Done(now(ctx, p.id), file, False, notes + (notes_of(at) if notes_of else []))
     raise say.busy(any_id)
 
@@ -187,13 +199,23 @@ def next_line(ctx: Context, verb: str, at: Look, fields: dict[str, Any]) -> Line
     """
     p = at.prp
     number = p.maxrev + 1
-    over = at.entry.fields if at.entry is not None and at.here else p.fields
+    lost = lost_with_the_store(ctx, verb, at)
+    over = at.entry.fields if at.entry is not None and at.here and not lost else p.fields
     group = {**{k: v for k, v in over.items() if k in seal.SEALED}, **fields}
     key = seal.compute(p.id, number, group)
     proof = fields["status"] == COMPLETE and record.has_evidence(number, group)
     done = {**fields, "rev": key}
     on = at.here or "nothing"
+    if lost:  # it is written over, whole: nobody else has ever heard of it
+        done, on = {**{n: p.fields.get(n) for n in GROUP}, **done}, p.seal
     return Line(key, number, fields["status"], proof, done, on, ctx.agent.name, ctx.repo.branch or "", verb)
+
+
+def lost_with_the_store(ctx: Context, verb: str, at: Look) -> bool:
+    """Whether this working tree has a line of the caller's that only a wiped store can have known (`prp rebuild`)."""
+    entry = at.entry
+    mine = entry is not None and entry.owner in (None, ctx.agent.name) and verb in ("validate", "start")
+    return mine and entry is not None and at.here == entry.rev and entry.number > at.prp.maxrev
 
 
 def stands_on(p: PrpState) -> list[str]:

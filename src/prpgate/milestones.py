@@ -10,18 +10,19 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from . import claimfile, evidence, ledger, ledger_edit, live, milestone, picking, record, seal, sync
+from . import claimfile, evidence, gates, ledger, ledger_edit, live, milestone, picking, record, seal, sync
 from .errors import UserError
 from .live import Line, PrpState
 from .messages import prps as say
-from .milestone import TRIES, Context, Done, Look
+from .milestone import GROUP, TRIES, Context, Done, Look
 from .model import COMPLETE, IN_PROGRESS, NEW, VALIDATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .gates import OnLine
+
 COMPLETING_S = 24 * 3600  # how long a completion may wait for its landing
-GROUP = (*seal.SEALED, "rev")
 NO_EVIDENCE = {"github_commit": None, "ci_run_url": None, "verdict": None}
 
 
@@ -75,11 +76,13 @@ def _my_draft(ctx: Context, p: PrpState) -> bool:
     return p.recorded is None and [(c.verb, c.agent) for c in p.chain] == [("new", ctx.agent.name)]
 
 
-def validate(ctx: Context, id: str) -> Done:
-    """new -> validated."""
-    return milestone.run(
-        ctx, "validate", id, lambda at: {"status": VALIDATED, "validated_at": live.iso(at.state.now_ms)}
-    )
+def validate(ctx: Context, id: str, *, on_line: OnLine | None = None) -> Done:
+    """new -> validated, once the steps of [gates.validated] have passed. `on_line` hears what they write."""
+
+    def fields(at: Look) -> dict[str, Any]:
+        return {"status": VALIDATED, "validated_at": live.iso(at.state.now_ms)}
+
+    return milestone.run(ctx, "validate", id, fields, gate=gates.VALIDATED, on_line=on_line)
 
 
 def start(ctx: Context, id: str, branch: str | None = None, *, picked: bool = False) -> Done:
@@ -100,8 +103,8 @@ def start(ctx: Context, id: str, branch: str | None = None, *, picked: bool = Fa
     return milestone.run(ctx, "start", id, fields, notes_of=notes, branch=branch, picked=picked)
 
 
-def complete(ctx: Context, id: str) -> Done:
-    """Record a PRP as done.
+def complete(ctx: Context, id: str, *, on_line: OnLine | None = None) -> Done:
+    """Record a PRP as done, once the steps of [gates.complete] have passed. `on_line` hears what they write.
 
     With a green landing of this claim's work it is complete at once, and the claim ends. With none, the line is
     written without evidence, to land with the work, and the PRP is "completing" for at most COMPLETING_S. A landing
@@ -119,7 +122,7 @@ def complete(ctx: Context, id: str) -> Done:
     def more() -> list[str | int]:
         return [COMPLETING_S * 1000, proof.field if proof else ""]
 
-    return milestone.run(ctx, "complete", id, fields, more_of=more)
+    return milestone.run(ctx, "complete", id, fields, more_of=more, gate=gates.COMPLETE, on_line=on_line)
 
 
 def complete_undo(ctx: Context, id: str) -> Done:

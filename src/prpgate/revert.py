@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from . import candidate, lane
 from .commit_message import message_ids
-from .evidence import REVERTS
 from .messages import fixes as say
 from .model import ZERO
+from .reverts import REVERTS
 
 if TYPE_CHECKING:
     from .config import Config

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import live, record, smoke
+from . import live, record, reverts, smoke
 from .errors import CouldNotTell
 from .messages import prps as say
 from .model import COMPLETE, ZERO
@@ -56,21 +56,40 @@ class Range(NamedTuple):
     rewrite: bool = False
 
 
-def sync(repo: Repo, store: Store, config: Config, *, tip: str | None = None) -> SyncReport:
+class Move(NamedTuple):
+    """What a move of the cursor would do, and how to tell the store so."""
+
+    report: SyncReport
+    args: list[str]  # of the script; none when there is nothing to do
+    changes: list[tuple[str, str, str]]  # (id, recorded before, recorded then) in words
+
+
+def sync(repo: Repo, store: Store, config: Config, *, tip: str | None = None, anew: bool = False) -> SyncReport:
     """Bring the store up to the lane's tip: the newest that this clone knows, or `tip` when the caller looked.
 
-    Raises CouldNotTell (and changes nothing) when commits that it needs are not here, StoreDown when there is no store.
+    With `anew` everything is read from git again, as for an empty store, wherever the cursor is; pending milestones,
+    claims and verdicts that the store has stay. Raises CouldNotTell (and changes nothing) when commits that it needs
+    are not here, StoreDown when there is no store.
     """
     target = Target(tip) if tip else lane_tip(repo, config)
     for _ in range(TRIES):
-        raw = live.fetch(store, config.ledger_lane)  # after the tip: what that tip has was pending before it landed
-        span = _range(repo, config, raw, target)
-        if span is None:
-            return _nothing(raw, target)
-        report = _move(repo, store, config, raw, target, span)
-        if report is not None:
-            return report
+        move = _look(repo, store, config, target, anew)
+        if not move.args or store.run("prp_sync", live.script_keys(store.keys), move.args)["ok"]:
+            return move.report
     raise CouldNotTell(say.SYNC_BUSY, code="busy", next_action="prp redis-sync")
+
+
+def preview(repo: Repo, store: Store, config: Config, *, tip: str | None = None, anew: bool = False) -> Move:
+    """What `sync` would do right now. Changes nothing. Raises as `sync` does."""
+    return _look(repo, store, config, Target(tip) if tip else lane_tip(repo, config), anew)
+
+
+def _look(repo: Repo, store: Store, config: Config, target: Target, anew: bool) -> Move:
+    raw = live.fetch(store, config.ledger_lane)  # after the tip: what that tip has was pending before it landed
+    span = _range(repo, config, raw, target)
+    if anew and (span is not None or raw.cursor == target.tip):  # never back to a tip that the store has gone past
+        span = Range(None, fresh=True)
+    return Move(_nothing(raw, target), [], []) if span is None else _move(repo, config, raw, target, span)
 
 
 def lane_tip(repo: Repo, config: Config) -> Target:
@@ -146,8 +165,8 @@ def _nothing(raw: Raw, target: Target) -> SyncReport:
     return SyncReport(count, [], count, [], known, raw.cursor, raw.cursor, note)
 
 
-def _move(repo: Repo, store: Store, config: Config, raw: Raw, target: Target, span: Range) -> SyncReport | None:
-    """Take the cursor to the tip in one script call. None: another sync was first."""
+def _move(repo: Repo, config: Config, raw: Raw, target: Target, span: Range) -> Move:
+    """Take the cursor to the tip, in one script call that does nothing when another sync was first."""
     tip = target.tip
     if tip == ZERO:
         now, brought, landings = record.Record({}, [], missing=True), [], []
@@ -175,21 +194,20 @@ def _move(repo: Repo, store: Store, config: Config, raw: Raw, target: Target, sp
         "landed": landed,
         "reset": reset,
         "waits": waits,
-        "events": _events(raw, span, now, before, changed, landings),
+        "events": _events(repo, config, raw, span, now, before, changed, landings),
     }
     briefs = {i: record.about(now.entries[i]) for i in changed if i in now.entries}
     pairs = [x for i in changed for x in (i, texts.get(i, ""), briefs.get(i, ""))]
     args = [raw.cursor or "", tip, json.dumps(plan, separators=(",", ":")), *pairs]
-    if not store.run("prp_sync", live.script_keys(store.keys), args)["ok"]:
-        return None
     notes = [n for n in (target.note, say.no_ledger(config.ledger_path, tip) if now.missing else None) if n]
     if span.rewrite:
         notes.append(say.rewritten(raw.cursor or "", tip, len(changed)))
     count = len(texts)
-    return SyncReport(
+    report = SyncReport(
         *(count, changed, count - len([i for i in changed if i in texts]), landed, conflicts),
         *(raw.cursor, tip, " ".join(notes) or None),
     )
+    return Move(report, args, [(i, _words(before.get(i)), _words(now.entries.get(i))) for i in changed])
 
 
 def _known_heads(raw: Raw) -> dict[str, str]:
@@ -295,7 +313,13 @@ def _by_hand(before: Mapping[str, Entry], now: Record) -> list[tuple[str, str]]:
     return found
 
 
+def _words(entry: Entry | None) -> str:
+    return "nothing" if entry is None else entry.status + (f" {entry.seal}" if entry.number else "")
+
+
 def _events(
+    repo: Repo,
+    config: Config,
     raw: Raw,
     span: Range,
     now: Record,
@@ -312,12 +336,15 @@ def _events(
         old, new = before.get(prp_id), now.entries.get(prp_id)
         if old is not None and new is not None and old.seal == new.seal:
             continue
-        words = [e.status + (f" {e.seal}" if e.number else "") if e else "nothing" for e in (old, new)]
         back = old is not None and (new is None or new.number < old.number)
         kind = "rewritten" if span.rewrite else "reverted" if back else "recorded"
-        found.append((kind, prp_id, "", " -> ".join(words)))
+        found.append((kind, prp_id, "", f"{_words(old)} -> {_words(new)}"))
     for prp_id, text in now.conflicts:
         found.append(("conflict", prp_id, "", text))
+    if span.base is not None and not now.missing:
+        tip = landings[-1].head if landings else span.base
+        for prp_id, owner, text in reverts.evidence_reverted(repo, config, span.base, tip, raw.recorded, now.entries):
+            found.append(("evidence-reverted", prp_id, owner, text))
     for one in landings:
         about = json.loads(raw.landings.get(one.head, "{}"))
         for prp_id in about.get("prps") or []:

@@ -73,7 +73,7 @@ def test_a_wiped_store_is_refused_even_our_own(root: str) -> None:
     with connect(config(), root, timeout_s=10) as one:
         one.redis.flushall()
     e = down(lambda: connect(config(), root))
-    assert (e.code, e.next_action) == ("store-empty", "prp store adopt")
+    assert (e.code, e.next_action) == ("store-empty", "prp rebuild")
     assert "empty" in e.message
     with connect(config(), root, adopt_check=False) as one:
         assert one.store_id == ""
@@ -83,7 +83,7 @@ def test_a_wiped_store_is_refused_even_our_own(root: str) -> None:
 
 def test_an_empty_server_is_refused_until_it_is_adopted(root: str, server: Server) -> None:
     e = down(lambda: connect(config(), root, url=server.url))
-    assert (e.code, e.next_action) == ("store-empty", "prp store adopt")
+    assert (e.code, e.next_action) == ("store-empty", "prp rebuild")
     with connect(config(), root, url=server.url, adopt_check=False) as one:
         adopt(one, ID)
     with connect(config(), root, url=server.url) as one:

@@ -66,7 +66,11 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "take the hooks out again, byte for byte",
             (flag("--all", "also forget agents, claims and records kept in this clone"),),
         ),
-        "doctor": Verb("setup:doctor", "check hooks, store, ledger and settings; says what to do"),
+        "doctor": Verb(
+            "setup:doctor",
+            "check hooks, store, ledger and settings; says what to do",
+            (flag("--fix", "mend what can be mended; shows it first"), YES),
+        ),
         "whoami": Verb(
             "setup:whoami",
             "who you are to the others",
@@ -152,6 +156,17 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "reopen": Verb(
             "prps:reopen", "take a complete PRP up again", (ID, arg("--reason", required=True, metavar="WHY"))
         ),
+        "history": Verb(
+            "history:history",
+            "how a PRP came to where it is: commits, landings, events, verdicts",
+            (ID, arg("-n", "--count", type=int, default=50, metavar="N", help="the last N (default 50)")),
+        ),
+        "ledger tidy": Verb("setup:tidy", "refresh the ledger's derived stats and last_updated"),
+        "verify": Verb(
+            "history:verify",
+            "check what complete PRPs claim: commits, runs, verdicts, times, reverts",
+            (ID._replace(more={**ID.more, "nargs": "?"}), flag("--all", "every complete PRP (without an ID too)")),
+        ),
         "check": Verb(
             "prps:check",
             "judge the ledger: what is staged, some files, or all of it",
@@ -229,6 +244,20 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "Store": {
         "redis-status": Verb("store:redis_status", "which store, which rule found it, does it answer, how fast"),
         "redis-sync": Verb("store:redis_sync", "bring the live state up to what the lane records"),
+        "sync": Verb(
+            "recovery:sync",
+            "what a sync would do, and who decides where a hand edit landed; --apply does it",
+            (
+                flag("--apply", "do it"),
+                arg("--ours", nargs="+", action="extend", default=[], metavar="ID", help="keep what stands"),
+                arg("--theirs", nargs="+", action="extend", default=[], metavar="ID", help="take the hand edit"),
+            ),
+        ),
+        "rebuild": Verb(
+            "recovery:rebuild",
+            "fill a wiped store from the lane, and prove that the two agree",
+            (YES, flag("--anew", "also when it is not wiped: read everything from git again")),
+        ),
         "store start": Verb("store:start", "start this machine's store"),
         "store stop": Verb(
             "store:stop",

@@ -35,6 +35,9 @@ def _status_words(p: PrpState) -> str:
 
 
 def status(args: argparse.Namespace, out: Output) -> int:
+    from .. import gates
+    from ..messages import gates as said
+
     session = ops.Session(url=args.redis_url)
     state = ops.read_state(session)
     if args.id:
@@ -43,7 +46,10 @@ def status(args: argparse.Namespace, out: Output) -> int:
             raise _unknown(args.id, state.prps)
         _show(p, out)
         left = notes_of(session, p, out)
-        out.answer(prp=ops.prp_json(p, whole=True), notes=left)
+        gate_runs = gates.last(session.repo.git_dir, p.id)
+        for run in gate_runs:
+            out.say("  " + said.last_run(run), colour="red" if run.result == "red" else None)
+        out.answer(prp=ops.prp_json(p, whole=True), notes=left, gates=[run._asdict() for run in gate_runs])
         return OK
     counts = {s: sum(p.status == s for p in state.prps.values()) for s in STATUSES}
     out.say(f"{session.config.project}: {len(state.prps)} PRPs", colour="bold")
@@ -175,7 +181,13 @@ def new(args: argparse.Namespace, out: Output) -> int:
 def validate(args: argparse.Namespace, out: Output) -> int:
     from .. import prps
 
-    return verb(args, out, lambda ctx: prps.validate(ctx, args.id), lambda p: f"{p.id} is validated", "prp start {id}")
+    return verb(
+        args,
+        out,
+        lambda ctx: prps.validate(ctx, args.id, on_line=lambda step, line: out.note(f"{step} | {line}")),
+        lambda p: f"{p.id} is validated",
+        "prp start {id}",
+    )
 
 
 def start(args: argparse.Namespace, out: Output) -> int:
@@ -212,7 +224,10 @@ def complete(args: argparse.Namespace, out: Output) -> int:
             return f"{p.id} is complete: {p.fields.get('verdict') or p.fields.get('github_commit') or 'recorded'}"
         return f"{p.id} is completing: it is complete once this line has landed and the smoke gate is green on it"
 
-    return verb(args, out, lambda ctx: prps.complete(ctx, args.id), said, COMMIT_DONE)
+    def act(ctx: Context) -> Done:
+        return prps.complete(ctx, args.id, on_line=lambda step, line: out.note(f"{step} | {line}"))
+
+    return verb(args, out, act, said, COMMIT_DONE)
 
 
 def reopen(args: argparse.Namespace, out: Output) -> int:

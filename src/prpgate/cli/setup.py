@@ -197,14 +197,61 @@ def doctor(args: argparse.Namespace, out: Output) -> int:
         out.say(f"{mark}  {f.text}", colour=colour)
         if f.command:
             out.say(f"         {f.command}")
+    fixed: list[str] | None = None
+    if args.fix:
+        fixed = _mend(session, args, out)
+        facts = diagnosis.examine(session) if fixed else facts
     bad = [f for f in facts if f.level == "error"]
     warnings = sum(f.level == "warning" for f in facts)
     said = f"{len(bad)} errors, {warnings} warnings" if bad or warnings else "all is well"
     out.say(said, colour="red" if bad else "yellow" if warnings else "green")
     if out.json:
-        shape: dict[str, Any] = {"facts": [f._asdict() for f in facts]}
+        shape: dict[str, Any] = {"facts": [f._asdict() for f in facts], "fixed": fixed}
         if bad:
             out.refused_with(bad[0].text, "doctor", bad[0].command, **shape)
         else:
             out.answer(**shape)
     return REFUSED if bad else OK
+
+
+def _mend(session: ops.Session, args: argparse.Namespace, out: Output) -> list[str]:
+    """Show what would be mended and, when that is agreed to, mend it; what was done."""
+    from .. import mending
+    from ..messages import mending as say
+    from .recovery import agreed
+
+    fixes = mending.plan(session)
+    if not fixes:
+        out.say(say.NOTHING)
+        return []
+    out.say("Would be mended:")
+    for fix in fixes:
+        for line in fix.lines:
+            out.say(f"  {fix.name}: {line}")
+    if not (args.yes or agreed(out, "Do it?")):
+        out.say(say.NOT_DONE)
+        out.say("  prp doctor --fix --yes")
+        return []
+    done: list[str] = []
+    for fix in fixes:
+        for line in fix.act():
+            done.append(line)
+            out.say(f"  {line}", colour="green")
+    return done
+
+
+def tidy(args: argparse.Namespace, out: Output) -> int:
+    from .. import mending
+    from ..messages import mending as say
+
+    session = ops.Session(url=args.redis_url)
+    said = mending.tidy(session)
+    for line in said:
+        out.say(f"  {line}")
+    path = session.config.ledger_path
+    if said:
+        out.say(f"Written to {path}; commit it.", colour="green")
+    else:
+        out.say(say.TIDY)
+    out.answer(changed=said, changed_file=path if said else None)
+    return OK

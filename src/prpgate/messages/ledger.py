@@ -326,7 +326,7 @@ def unknown_successor(name: str) -> Said:
 
 # --- remarks ---------------------------------------------------------------------------------------------------------
 def stale_stats(differences: Sequence[str], total: int) -> Said:
-    return Said(f"stats are stale: {and_more(differences, total)}", None)
+    return Said(f"stats are stale: {and_more(differences, total)}", "prp ledger tidy")
 
 
 def shared_url(url: str, ids: Sequence[str]) -> Said:

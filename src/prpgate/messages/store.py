@@ -7,6 +7,7 @@ import time
 INSTALL = 'pip install "prpgate[embedded]"'
 STATUS = "prp redis-status"
 ADOPT = "prp store adopt"
+REBUILD = "prp rebuild"
 REPLACE = "prp store adopt --replace"
 STOP = "prp store stop"
 START = "prp store start"
@@ -84,7 +85,9 @@ def empty_store(url: str, source: str, project: str) -> str:
     return f"this store is empty: {url} ({source}) holds nothing of {project}. It was wiped or is new."
 
 
-EMPTY_STORE_HINT = "Is it the server that your team uses? If so, and it is meant to be empty, adopt it."
+EMPTY_STORE_HINT = (
+    "Nothing is written to it before it is filled again from git. Is it the server that your team uses? If so:"
+)
 
 
 def noted_elsewhere(url: str, source: str) -> str:

@@ -252,7 +252,7 @@ def _recognise(store: Store, config: Config) -> None:
             say.empty_store(store.url, store.source, config.project),
             code="store-empty",
             hint=say.EMPTY_STORE_HINT,
-            next_action=say.ADOPT,
+            next_action=say.REBUILD,
         )
     raise StoreDown(
         say.wrong_store(store.url, store.source, config.project, store.store_id, config.store_id),

@@ -216,6 +216,20 @@ GROUPS: dict[str, dict[str, Verb]] = {
             (arg("name", choices=("commit-msg", "pre-push", "pre-commit")), arg("args", nargs="*")),
             json=False,
         ),
+        "merge-driver": Verb(
+            "merge:driver",
+            "merge a ledger entry by entry, for git's merge=prp",
+            (
+                arg("base", metavar="BASE", help="the common ancestor's version (git's %%O)"),
+                arg("ours", metavar="OURS", help="our version; the result is written there (%%A)"),
+                arg("theirs", metavar="THEIRS", help="their version (%%B)"),
+                arg("path", metavar="PATH", help="the path that is merged (%%P)"),
+                arg("--marker-size", type=int, default=7, metavar="N", help="length of conflict markers (%%L)"),
+                arg("--ours-label", default="", metavar="NAME", help="what to call our side (%%X)"),
+                arg("--theirs-label", default="", metavar="NAME", help="what to call their side (%%Y)"),
+            ),
+            json=False,
+        ),
         "renew": Verb("hook:renew", "renew this worktree's claims", (flag("--quiet", "say nothing"),), json=False),
     },
 }

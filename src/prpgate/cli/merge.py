@@ -67,8 +67,9 @@ def _labels(args: argparse.Namespace) -> tuple[str, str]:
     told = [name for name in (args.ours_label, args.theirs_label) if name and not name.startswith("%")]
     if len(told) == 2:
         return told[0], told[1]
-    folder = os.path.join(Repo().git_dir, "rebase-merge")
-    if os.path.isdir(folder):
+    git_dir = Repo().maybe("rev-parse", "--absolute-git-dir")
+    folder = os.path.join(git_dir or "", "rebase-merge")
+    if git_dir and os.path.isdir(folder):
         commit = _last_line(os.path.join(folder, "done")).partition(" ")[2].strip()
         return f"{say.OURS}: {_last_line(os.path.join(folder, 'onto'))[:10]}", f"{say.THEIRS}: {commit[:60]}"
     heads = [name for key, name in os.environ.items() if key.startswith("GITHEAD_")]

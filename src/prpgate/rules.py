@@ -28,6 +28,9 @@ STEPS = {
 }
 """One milestone's way from each status. In progress to itself: handed over, reclaimed, adopted."""
 
+_SINCE = ((VALIDATED, IN_PROGRESS, COMPLETE), (IN_PROGRESS, COMPLETE), (COMPLETE,))
+"""For each of seal.TIMES, the statuses that an entry with it can have."""
+
 _VERBS = {VALIDATED: "prp validate {}", IN_PROGRESS: "prp start {}", COMPLETE: "prp complete {}"}
 _MEANT = {
     "done": COMPLETE,
@@ -146,7 +149,10 @@ class _Judge:
         if before.status not in STATUSES:
             return  # it says something now
         if before.status == after.status:
-            if edited:
+            ahead = [t for t, since in zip(seal.TIMES, _SINCE, strict=True) if _gained(before, after, t, since)]
+            if ahead:  # a merge (rebase -X ours) that took half of a milestone, without its status and rev
+                self.note("PRP122", after, ahead[0], say.half_a_milestone(ahead[0], after.status))
+            elif edited:
                 self.note("PRP122", after, edited[0], say.old_field_by_hand(edited), WARNING)
         elif after.status == DEPRECATED and DEPRECATED in STEPS[before.status]:
             self.note("PRP122", after, edited[0], say.deprecated_by_hand(), WARNING)
@@ -174,6 +180,12 @@ class _Judge:
             count = steps(before.status, after.status)
             command = verb(after.id, before.status, after.status)
             self.note("PRP123", after, "status", say.no_way(before.status, after.status, count, rise, command))
+
+
+def _gained(before: Prp, after: Prp, time: str, since: Sequence[str]) -> bool:
+    """Whether a milestone's time came that the status has not reached."""
+    came = before.fields.get(time) is None and after.fields.get(time) is not None
+    return came and after.status != DEPRECATED and after.status not in since
 
 
 def _is_id(prp_id: str, pattern: str | None) -> bool:

@@ -39,7 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("ops", "install", "driver_setup", "server", "diagnosis"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),
 )
-PURE = ("rules", "remarks", "dependencies", "commit_message", "seal")  # values in, findings out
+PURE = ("rules", "remarks", "doc_links", "dependencies", "commit_message", "seal")  # values in, findings out
 FRONTS = ("cli", "dashboard", "mcp", "compat")
 
 MOST_LINES = 400

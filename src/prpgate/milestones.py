@@ -82,7 +82,7 @@ def new(ctx: Context, title: str, doc: str | None = None, id: str | None = None)
         if tree.errors:
             raise say.unreadable(tree.errors[0])
         taken = {i for p in state.prps.values() for i in p.ids} | {*tree.prps, *tree.aliases}
-        prp_id = id or free_id([*state.prps, *tree.prps], taken, ctx.config.id_pattern)
+        prp_id = id or free_id([*state.prps, *tree.prps], taken | _ever(ctx), ctx.config.id_pattern)
         file = f"{ctx.config.ledger_path}{prp_id}.yaml" if ctx.config.one_file_per_prp else ctx.config.ledger_path
         lost = state.prps.get(prp_id)
         if lost and prp_id not in tree.prps and _my_draft(ctx, lost):  # its line was thrown away: write it again
@@ -108,6 +108,13 @@ def new(ctx: Context, title: str, doc: str | None = None, id: str | None = None)
             raise
         return Done(_now(ctx, prp_id), file, False, notes)
     raise say.busy(title)
+
+
+def _ever(ctx: Context) -> set[str]:
+    """Every id that ever had a milestone, also of entries that are gone: none of them is given again."""
+    with ctx.store.faults():
+        found: Any = ctx.store.redis.hkeys(ctx.store.keys.maxrev)
+    return set(found)
 
 
 def _my_draft(ctx: Context, p: PrpState) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from prpgate import driver_setup
 from prpgate.gitrepo import Repo
-from tests.hooks import LEDGER, POLICY, policy, setup
+from tests.hooks import ENTRIES, LEDGER, POLICY, policy, setup
 from tests.hooks.test_install import snapshot
 from tests.world import Clone, World, run
 
@@ -181,3 +181,15 @@ def test_a_merge_of_57_prps_takes_no_third_of_a_second(tmp_path: Path) -> None:
         used.append(after.children_user + after.children_system - before.children_user - before.children_system)
         (tmp_path / "A").write_text(text + "x: 1\n")
     assert min(used) < 0.3
+
+
+def test_init_recommends_one_file_per_prp_and_keeps_a_ledger_that_is_there(world: World) -> None:
+    ann = world.clone("ann", first=True)
+    said = ann.prp("init", "--yes").text
+    assert "new PRPs go to prps/, one file each" in said and "conflict wherever" in said
+    assert 'path = "prps/"' in ann.read("prp.toml") and attribute(ann.path, "prps/P2-001.yaml") == "prp"
+    ben = world.clone("ben")
+    ben.commit_files("ledger", {LEDGER: ENTRIES})
+    said = ben.prp("init", "--yes").text
+    assert f"Found the ledger {LEDGER}. It stays one file." in said and "conflict wherever" in said
+    assert f'path = "{LEDGER}"' in ben.read("prp.toml") and attribute(ben.path, LEDGER) == "prp"

@@ -92,6 +92,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
             (
                 arg("title", metavar="TITLE"),
                 arg("--id", dest="new_id", metavar="ID", help="its id (default: the next free one)"),
+                arg("--doc", metavar="PATH", help="its document, a file of this repository"),
             ),
         ),
         "validate": Verb("prps:validate", "new -> validated", (ID,)),

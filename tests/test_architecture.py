@@ -21,25 +21,16 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("output", "messages"),
     ("config", "gitrepo", "policy", "identity", "interrupts", "hook_filter", "claimfile", "faults", "refusal"),
     ("seal", "yaml_scalar", "ledger_scan", "ledger_text", "ledger", "ledger_edit", "store", "process_tree"),
-    (
-        "ledger_parts",
-        "merge_driver",
-        "remarks",
-        "dependencies",
-        "commit_message",
-        "rules",
-        "staged",
-        "project",
-        "steps",
-    ),
+    ("remarks", "dependencies", "commit_message", "rules", "staged", "project", "steps"),
+    ("ledger_parts", "merge_driver", "doc_links"),
     ("lane_state", "outcomes", "waiting", "lock", "events", "pushing", "candidate", "grip"),
-    ("smoke", "record", "live", "lines", "evidence", "sync", "milestones", "prps"),
+    ("smoke", "record", "live", "lines", "evidence", "sync", "milestones", "drafts", "prps"),
     ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("land",),
     ("ops", "install", "driver_setup", "server", "diagnosis"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),
 )
-PURE = ("rules", "remarks", "doc_links", "dependencies", "commit_message", "seal")  # values in, findings out
+PURE = ("rules", "remarks", "dependencies", "commit_message", "seal")  # values in, findings out
 FRONTS = ("cli", "dashboard", "mcp", "compat")
 
 MOST_LINES = 400

@@ -29,6 +29,22 @@ def check(repo: Repo, config: Config, ledger: Ledger) -> list[Finding]:
     return [*remarks(ledger, here, lambda path: there(repo.top, path))]
 
 
+def from_here(repo: Repo, path: str | None) -> str | None:
+    """The path of a document that somebody named, as the ledger has it: from the top. Raises UserError."""
+    if path is None:
+        return None
+    top, full = os.path.realpath(repo.top), os.path.realpath(path)
+    if not _below(full, top) or _below(full, repo.common_dir):
+        raise say.outside(path)
+    if not os.path.isfile(full):
+        raise say.not_here(path)
+    return os.path.relpath(full, top)
+
+
+def _below(path: str, folder: str) -> bool:
+    return os.path.commonpath([path, os.path.realpath(folder)]) == os.path.realpath(folder)
+
+
 def there(top: str, path: str) -> bool:
     """Whether a path, counted from the top, is a file of the working tree."""
     return inside(path) and os.path.isfile(os.path.join(top, path))

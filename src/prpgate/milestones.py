@@ -68,8 +68,18 @@ class _Look(NamedTuple):
 # --- the verbs -------------------------------------------------------------------------------------------------------
 
 
-def new(ctx: Context, title: str, doc: str | None = None, id: str | None = None) -> Done:
-    """Add a PRP to the ledger, as `new`. Without an id it gets the next free one."""
+def new(
+    ctx: Context,
+    title: str,
+    doc: str | None = None,
+    id: str | None = None,
+    *,
+    place: Callable[[str, str, dict[str, Any]], None] | None = None,
+) -> Done:
+    """Add a PRP to the ledger, as `new`. Without an id it gets the next free one.
+
+    `place(file, id, fields)` writes the entry where it belongs; without it, it is added behind the others.
+    """
     title = " ".join(title.split())
     if not title:
         raise say.no_title()
@@ -102,7 +112,10 @@ def new(ctx: Context, title: str, doc: str | None = None, id: str | None = None)
         if not answer["ok"]:
             raise say.taken(prp_id)
         try:
-            _add(ctx, file, prp_id, fields)
+            if place:
+                place(file, prp_id, fields)
+            else:
+                _add(ctx, file, prp_id, fields)
         except UserError:
             _call(ctx, "prp_undo", prp_id, key, "", "")
             raise

@@ -8,7 +8,8 @@ from . import seal
 from .commit_message import check_message as check_message
 from .commit_message import message_ids as message_ids
 from .dependencies import dependencies
-from .ledger_scan import is_id
+from .ledger_scan import is_draft, is_id
+from .messages import drafts as unnumbered
 from .messages import ledger as say
 from .model import COMPLETE, DEPRECATED, ERROR, IN_PROGRESS, NEW, STATUSES, VALIDATED, WARNING, Finding
 from .remarks import remarks
@@ -103,7 +104,7 @@ class _Judge:
             same = before is not None and before.fields.get(field) == after.fields.get(field)
             return WARNING if same else ERROR
 
-        if before is None and not _is_id(after.id, id_pattern):
+        if before is None and not is_draft(after.id) and not _is_id(after.id, id_pattern):
             self.note("PRP106", after, "id", say.id_shape(after.id, id_pattern))
         title = after.fields.get("title")
         if not isinstance(title, str) or not title.strip():
@@ -310,12 +311,21 @@ def _removed(judge: _Judge, after: Ledger, sides: Sequence[Ledger], base: Ledger
     for side in sides:
         known = {**side.prps, **known}
     for prp_id, prp in known.items():
-        if prp_id in after.prps:
+        if prp_id in after.prps or is_draft(prp_id):  # a draft goes away when it gets its number
             continue
         if len(sides) == 1:
             judge.note("PRP124", prp, "id", say.removed())
         elif base is None or prp_id not in base.prps or all(prp_id in side.prps for side in sides):
             judge.note("PRP124", prp, "id", say.merge_lost(prp.rev or prp.status))
+
+
+def drafts(after: Ledger) -> list[Finding]:
+    """Entries without a number, in what is about to land."""
+    judge = _Judge(after.places)
+    for prp in after.prps.values():
+        if is_draft(prp.id):
+            judge.note("PRP114", prp, "id", unnumbered.on_a_lane(prp.id))
+    return judge.findings
 
 
 def bare_complete(before: Ledger, after: Ledger) -> list[Finding]:

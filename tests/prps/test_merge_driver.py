@@ -147,6 +147,14 @@ def test_one_id_added_on_both_sides_is_a_conflict_unless_it_is_the_same() -> Non
     assert clean(OLD, ours, ours) == ours
 
 
+def test_a_result_that_does_not_read_back_is_a_conflict() -> None:
+    """One side takes the last entry away and leaves braces behind, the other adds one: the lines would be no YAML."""
+    base = "prp_tracking:\n  P1-001:\n    title: a\n    status: new\n"
+    ours, theirs = "prp_tracking: {}\n", base + "  P1-002:\n    title: b\n    status: new\n"
+    text, conflicts = merged(base, ours, theirs)
+    assert conflicts == [("", say.FILE)] and ours in text and theirs in text
+
+
 def test_an_entry_that_one_side_removed() -> None:
     gone = OLD.replace(entry("P1-003", "validated", 1003), "")
     assert clean(OLD, gone, edited(OLD, "P1-001", title="x")) == edited(gone, "P1-001", title="x")

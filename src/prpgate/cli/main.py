@@ -93,8 +93,10 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 arg("title", metavar="TITLE"),
                 arg("--id", dest="new_id", metavar="ID", help="its id (default: the next free one)"),
                 arg("--doc", metavar="PATH", help="its document, a file of this repository"),
+                flag("--draft", "without a store: under a temporary id, until prp number"),
             ),
         ),
+        "number": Verb("drafts:number", "give drafts of this working tree their ids"),
         "validate": Verb("prps:validate", "new -> validated", (ID,)),
         "start": Verb("prps:start", "claim a PRP: one agent wins", (ID,)),
         "complete": Verb(

@@ -161,34 +161,21 @@ def _verb(
 
 
 def new(args: argparse.Namespace, out: Output) -> int:
-    from .. import prps
+    from .. import doc_links, prps
 
     if not args.title.strip():
         raise UsageError("a PRP needs a title.", code="usage", next_action='prp new "title"')
+    if args.draft:
+        from .drafts import new as draft
+
+        return draft(args, out)
     return _verb(
         args,
         out,
-        lambda ctx: prps.new(ctx, args.title, id=args.new_id, doc=_document(ctx, args.doc)),
+        lambda ctx: prps.new(ctx, args.title, id=args.new_id, doc=doc_links.from_here(ctx.repo, args.doc)),
         lambda p: f"{p.id} is new: {p.title}",
         "prp validate {id}",
     )
-
-
-def _document(ctx: Context, path: str | None) -> str | None:
-    """The path of a document as the ledger has it: from the top of the repository. Raises UserError."""
-    import os
-
-    from ..messages import documents as say
-
-    if path is None:
-        return None
-    top = os.path.realpath(ctx.repo.top)
-    full = os.path.realpath(path)
-    if os.path.commonpath([full, top]) != top or os.path.commonpath([full, ctx.repo.git_dir]) == ctx.repo.git_dir:
-        raise say.outside(path)
-    if not os.path.isfile(full):
-        raise say.not_here(path)
-    return os.path.relpath(full, top)
 
 
 def validate(args: argparse.Namespace, out: Output) -> int:

@@ -166,6 +166,23 @@ def test_when_it_cannot_run_git_merges_the_text(world: World, tmp_path: Path, py
     assert "Search'" in ann.read(LEDGER) and 'title: "main"' in ann.read(LEDGER)
 
 
+def test_a_text_merge_that_mixes_a_sealed_group_is_a_conflict(repo: Path) -> None:
+    """A ledger all in braces has no lines of its own: git merges its text, and what comes out is looked at."""
+    lines = ['{"prp_tracking": {"A-1": {"title": "t",', '"status": "in_progress",', '"owner": "ann",', '"notes": null,']
+    lines += ['"x": 1,', '"y": 2,', '"ci_run_url": null}}}']
+    base = "\n".join(lines) + "\n"
+    for name, old, new in (("O", "", ""), ("A", '"ann"', '"ben"'), ("B", '"ci_run_url": null', '"ci_run_url": "u"')):
+        (repo / name).write_text(base.replace(old, new) if old else base)
+    command = [sys.executable, "-I", "-m", "prpgate", "merge-driver", "O", "A", "B", "f.yaml"]
+    done = run(command, repo, ok=False)
+    text = (repo / "A").read_text()
+    assert done.code == 1 and "git's text merge was used" in done.err
+    assert text.startswith("<<<<<<< ours\n{") and text.count('"owner": "ben"') == text.count('"ci_run_url": "u"') == 1
+    (repo / "A").write_text(base.replace('"t"', '"better"'))
+    assert run(command, repo).code == 0
+    assert '"better"' in (repo / "A").read_text() and '"ci_run_url": "u"' in (repo / "A").read_text()
+
+
 def test_a_merge_of_57_prps_takes_no_third_of_a_second(tmp_path: Path) -> None:
     from tests.ledgers import many
 

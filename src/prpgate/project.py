@@ -177,6 +177,7 @@ scope = "{p.scope}"       # machine: this machine's people and agents; team: one
 [ledger]
 path = {_quoted(p.ledger)}
 lane = {_quoted(p.branch)}           # the branch that is the record
+# docs = "PRPs/**/*.md"   # where documents of PRPs are: prp check --all names those that no PRP has
 
 [lane]
 remote = {_quoted(p.remote)}

@@ -14,6 +14,8 @@ from prpgate import config as settings
 from prpgate import driver_setup, install, lane, ledger, ledger_edit, seal
 from prpgate.gitrepo import Repo
 from prpgate.merge_driver import GROUP
+from tests.e2e.conftest import LEDGER as UNTIDY
+from tests.e2e.conftest import Project
 from tests.world import Clone, Result, World, run
 
 if TYPE_CHECKING:
@@ -435,3 +437,27 @@ def test_two_clones_and_their_remote(world: World, form: str) -> None:
     done = round_trip(lambda b: b.milestone("P1-004", "in_progress"), lambda b: b.milestone("P1-004", "complete"))
     assert done.code == 1 and "P1-004: both sides changed the lines from status to evidence" in done.err
     assert run(["git", "log", "--format=%s", "main"], world.remote).out.startswith("ann's")
+
+
+def test_the_verbs_their_hooks_and_a_push(tmp_path: Path) -> None:
+    """Ana starts a PRP and lands it; Ben, who named it better meanwhile, pulls and pushes. A mixture is not pushed."""
+    project = Project(tmp_path)
+    ana, ben = project.ana, project.join("ben")
+    ana.prp("start", "P2-040")
+    ana.commit_files("feat(P2-040): begin", {"a.txt": "a"})
+    ana.git("push", "-q")
+    project.settle()
+    title = "title: Report editor\n"
+    assert title in ben.read(UNTIDY)
+    ben.commit_files("A better title", {UNTIDY: ben.read(UNTIDY).replace(title, "title: Editor of reports\n")})
+    ben.git("pull", "-q", "--no-rebase", "--no-edit")
+    text = ben.read(UNTIDY)
+    assert "title: Editor of reports\n    status: in_progress\n    rev: 1-" in text and "owner: ana\n" in text
+    mixed = text.replace("    owner: ana\n", "    owner: ben\n")
+    ben.write(UNTIDY, mixed)
+    ben.git("commit", "-q", "--amend", "--no-edit", "--no-verify", "-a")
+    refused = ben.git("push", ok=False)
+    assert refused.code and "PRP126" in refused.err and "P2-040" in refused.err
+    ben.write(UNTIDY, text)
+    ben.git("commit", "-q", "--amend", "--no-edit", "-a")
+    ben.git("push", "-q")

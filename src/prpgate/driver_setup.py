@@ -38,7 +38,7 @@ def command(python: str) -> str:
     """What git runs. If prpgate cannot be started, or leaves no result, git's own text merge takes its place: an
     interpreter that is gone must not look like a conflict in which one side was dropped."""
     python = quote(python).replace("%", "%%")
-    labels = "--marker-size %L --ours-label %X --theirs-label %Y"
+    labels = "--marker-size=%L --ours-label=%X --theirs-label=%Y --"  # before 2.44 git leaves %X and %Y as they are
     return (
         f"{python} {OURS}{labels} %O %A %B %P; c=$?; "
         "test $c = 0 || grep -q '^<<<<<<<' %A || { git merge-file --marker-size=%L %A %O %B; c=$?; }; exit $c"

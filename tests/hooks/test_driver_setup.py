@@ -189,15 +189,32 @@ def test_a_merge_of_57_prps_takes_no_third_of_a_second(tmp_path: Path) -> None:
     text = many(57)
     for name, content in (("O", text), ("A", text + "x: 1\n"), ("B", text.replace("Fix login", "Mend login", 1))):
         (tmp_path / name).write_text(content)
-    command = [sys.executable, "-I", "-m", "prpgate", "merge-driver", "O", "A", "B", "f.yaml"]
-    used = []
-    for _ in range(3):
-        before = os.times()
-        subprocess.run(command, cwd=tmp_path, check=True)
-        after = os.times()
-        used.append(after.children_user + after.children_system - before.children_user - before.children_system)
-        (tmp_path / "A").write_text(text + "x: 1\n")
-    assert min(used) < 0.3
+
+    def cost(*args: str) -> float:
+        """Processor seconds of one process, the least of three."""
+        used = []
+        for _ in range(3):
+            (tmp_path / "A").write_text(text + "x: 1\n")
+            before = os.times()
+            subprocess.run([sys.executable, "-I", *args], cwd=tmp_path, check=True)
+            after = os.times()
+            used.append(after.children_user + after.children_system - before.children_user - before.children_system)
+        return min(used)
+
+    # On a machine at rest a bare Python takes 9 ms: a busy one is allowed as much longer as that takes.
+    assert cost("-m", "prpgate", "merge-driver", "O", "A", "B", "f.yaml") < max(0.3, 12 * cost("-c", "pass"))
+
+
+def test_git_names_the_sides_where_it_can(repo: Path) -> None:
+    """From 2.44 on; an older git leaves %X and %Y as they are."""
+    command = [sys.executable, "-I", "-m", "prpgate", "merge-driver", "O", "A", "B", "f.yaml", "--marker-size", "9"]
+    for names, said in ((("-HEAD", "topic -- x"), ("-HEAD", "topic -- x")), (("%X", "%Y"), ("ours", "theirs"))):
+        for name, title in (("O", "o"), ("A", "a"), ("B", "b")):
+            (repo / name).write_text(f"id: P2-001\ntitle: {title}\nstatus: new\n")
+        more = [f"--ours-label={names[0]}", f"--theirs-label={names[1]}"]
+        assert run([*command[:5], *more, *command[9:], "--", *command[5:9]], repo, ok=False).code == 1
+        text = (repo / "A").read_text()
+        assert f"<<<<<<<<< {said[0]}\ntitle: a\n=========\ntitle: b\n>>>>>>>>> {said[1]}\n" in text
 
 
 def test_init_recommends_one_file_per_prp_and_keeps_a_ledger_that_is_there(world: World) -> None:

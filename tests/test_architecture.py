@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("seal", "yaml_scalar", "ledger_scan", "ledger_text", "ledger", "ledger_edit", "store", "process_tree"),
     ("scopes", "remarks", "dependencies", "commit_message", "rules", "ledger_tidy", "staged", "project", "steps"),
+    ("ledger_parts", "merge_driver", "doc_links"),
     ("lane_state", "outcomes", "waiting", "lock", "events", "detaching", "vouching", "pushing", "candidate", "grip"),
     (
         "smoke",
@@ -46,6 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "milestone",
         "picking",
         "milestones",
+        "drafts",
         "graph",
         "claims",
         "prps",
@@ -53,7 +55,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("rebuild", "settle", "verify", "history"),
     ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("job", "revert", "land"),
-    ("ops", "install", "server", "diagnosis", "mending"),
+    ("ops", "install", "driver_setup", "server", "diagnosis", "mending"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),
 )
 PURE = ("rules", "remarks", "dependencies", "commit_message", "seal")  # values in, findings out

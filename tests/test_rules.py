@@ -225,6 +225,14 @@ def test_evidence_typed_into_an_old_entry_is_told() -> None:
     assert found(UNTIDY, after) == [("PRP122", WARNING, "P2-030")]
 
 
+def test_half_of_a_milestone_in_an_unsealed_entry_is_refused() -> None:
+    """What a merge makes of it that drops status and rev and keeps the time, some lines below."""
+    half = BY_HAND.format("validated\n    started_at: '2025-08-01T08:00:00Z'")
+    assert found(BY_HAND.format("validated"), half) == [("PRP122", ERROR, "A-1")]
+    late = BY_HAND.format("in_progress\n    started_at: '2025-08-01T08:00:00Z'")
+    assert found(BY_HAND.format("in_progress"), late) == [("PRP122", WARNING, "A-1")]
+
+
 def test_titles_notes_and_unknown_fields_are_free() -> None:
     after = UNTIDY.replace("Report editor", "Report writer").replace(
         "Ready when somebody is", "soon\n    mood: good", 1

@@ -71,6 +71,7 @@ class Config(NamedTuple):
     store_url: str | None
     ledger_path: str  # a file, or a folder (ends in "/") with one file per PRP
     ledger_lane: str  # the branch that is the record
+    ledger_docs: str  # where documents of PRPs are, a glob from the top ("PRPs/**/*.md"); "" when not said
     remote: str
     lanes: tuple[str, ...]  # branch names or globs
     lane_update: str  # how `prp land` brings a branch up to the tip
@@ -282,6 +283,9 @@ def parse(text: str, source: str) -> Config:
     path = r.text("ledger.path", "prps/")
     if path.startswith("/") or ".." in path.split("/") or not path:
         raise r.wrong("ledger.path", path, "a path inside the repository")
+    docs = r.text("ledger.docs", "")
+    if docs.startswith(("/", ":")) or ".." in docs.split("/"):
+        raise r.wrong("ledger.docs", docs, 'a glob inside the repository, such as "PRPs/**/*.md"')
     default = Times()
     budget_s = r.seconds("smoke_gate.budget", 180)
     first_plain = next((b for b in branches if not set(b) & set("*?[")), "main")
@@ -294,6 +298,7 @@ def parse(text: str, source: str) -> Config:
         store_url=r.text("store.url", "") or None,
         ledger_path=path,
         ledger_lane=r.text("ledger.lane", first_plain),
+        ledger_docs=docs,
         remote=remote,
         lanes=branches,
         lane_update=r.text("lane.update", "rebase", UPDATES),

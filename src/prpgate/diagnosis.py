@@ -26,6 +26,7 @@ def examine(session: Session) -> list[Fact]:
     return [
         *_policy(session),
         *_hooks(session),
+        *_merge_driver(session),
         *_identity(session),
         *_ledger(session),
         *_store(session),
@@ -60,6 +61,13 @@ def _hooks(session: Session) -> Iterator[Fact]:
     from . import install
 
     for fact in install.inspect(session.repo, session.config):
+        yield Fact(fact.level, fact.text, fact.command)
+
+
+def _merge_driver(session: Session) -> Iterator[Fact]:
+    from . import driver_setup
+
+    for fact in driver_setup.inspect(session.repo, session.config):
         yield Fact(fact.level, fact.text, fact.command)
 
 

@@ -90,6 +90,7 @@ def judge_range(repo: Repo, config: Config, base: str, head: str) -> list[Findin
         reverts = {sha for sha, message in messages if message.startswith("Revert ")}
         after = ledger.load(repo, config, head)
         found += rules.check_change(before, after, reverts=bool(reverts), id_pattern=config.id_pattern)
+        found += rules.drafts(after)
         for line in touched.splitlines():
             sha, *parents = line.split()
             if len(parents) > 1:

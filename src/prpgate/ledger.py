@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .config import Config
     from .gitrepo import Repo
-    from .ledger_text import Node, Twice
+    from .ledger_text import Node, Text, Twice
 
 TRACKING, SINGLE, EMPTY, NEITHER = "tracking", "single", "empty", "neither"
 
@@ -160,7 +160,11 @@ def _aliases(prps: dict[str, Prp]) -> tuple[dict[str, str | None], list[Finding]
 
 def parse(data: bytes, file: str) -> Ledger:
     """Read one file, whichever form it has. `file` names it in findings. Never raises on its content."""
-    text = read(data, file)
+    return of_text(read(data, file), data, file)
+
+
+def of_text(text: Text, data: bytes, file: str) -> Ledger:
+    """The same for a text that was read already."""
     built = _Builder(file)
     form = EMPTY
     root = text.root

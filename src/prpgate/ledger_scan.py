@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+DRAFT = "DRAFT-"  # and 8 hex digits, by chance: no two clones ask each other for it
+
 _KEY = rb"""(?m)^([ ]*)(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"'#{\[?&*!|>%@`-][^\s:{]*))[ ]*:(?=\s|$)"""
 _VALUE = rb"""(?m)^\s*["']?(?:id|stable_id|legacy_id)["']?[ ]*:[ ]*["']?([^\s"'#,}]+)"""
 _WORD = rb"[A-Za-z0-9][A-Za-z0-9_.-]*"
@@ -16,6 +18,12 @@ def is_id(text: str) -> bool:
     """Whether a text can be an id at all: it is also a file name, a key in the store and a word in a subject."""
     inner = text.translate({ord(c): "a" for c in "._-"})
     return 0 < len(text) <= 64 and text.isascii() and inner.isalnum() and text[0].isalnum()
+
+
+def is_draft(prp_id: str) -> bool:
+    """Whether this is the temporary id of a PRP that was written without a store."""
+    digits = prp_id.removeprefix(DRAFT)
+    return prp_id.startswith(DRAFT) and len(digits) == 8 and not digits.strip("0123456789abcdef")
 
 
 def known_ids_scan(data: bytes) -> set[str]:

@@ -18,7 +18,7 @@ from .milestone import GROUP, TRIES, Context, Done, Look
 from .model import COMPLETE, IN_PROGRESS, NEW, VALIDATED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .gates import OnLine
 
@@ -29,8 +29,18 @@ NO_EVIDENCE = {"github_commit": None, "ci_run_url": None, "verdict": None}
 # --- the verbs -------------------------------------------------------------------------------------------------------
 
 
-def new(ctx: Context, title: str, doc: str | None = None, id: str | None = None) -> Done:
-    """Add a PRP to the ledger, as `new`. Without an id it gets the next free one."""
+def new(
+    ctx: Context,
+    title: str,
+    doc: str | None = None,
+    id: str | None = None,
+    *,
+    place: Callable[[str, str, dict[str, Any]], None] | None = None,
+) -> Done:
+    """Add a PRP to the ledger, as `new`. Without an id it gets the next free one.
+
+    `place(file, id, fields)` writes the entry where it belongs; without it, it is added behind the others.
+    """
     title = " ".join(title.split())
     if not title:
         raise say.no_title()
@@ -43,7 +53,7 @@ def new(ctx: Context, title: str, doc: str | None = None, id: str | None = None)
         if tree.errors:
             raise say.unreadable(tree.errors[0])
         taken = {i for p in state.prps.values() for i in p.ids} | {*tree.prps, *tree.aliases}
-        prp_id = id or free_id([*state.prps, *tree.prps], taken, ctx.config.id_pattern)
+        prp_id = id or free_id([*state.prps, *tree.prps], taken | _ever(ctx), ctx.config.id_pattern)
         file = f"{ctx.config.ledger_path}{prp_id}.yaml" if ctx.config.one_file_per_prp else ctx.config.ledger_path
         lost = state.prps.get(prp_id)
         if lost and prp_id not in tree.prps and _my_draft(ctx, lost):  # its line was thrown away: write it again
@@ -63,12 +73,22 @@ def new(ctx: Context, title: str, doc: str | None = None, id: str | None = None)
         if not answer["ok"]:
             raise say.taken(prp_id)
         try:
-            _add(ctx, file, prp_id, fields)
+            if place:
+                place(file, prp_id, fields)
+            else:
+                _add(ctx, file, prp_id, fields)
         except UserError:
             milestone.call(ctx, "prp_undo", prp_id, key, "", "")
             raise
         return Done(milestone.now(ctx, prp_id), file, False, notes)
     raise say.busy(title)
+
+
+def _ever(ctx: Context) -> set[str]:
+    """Every id that ever had a milestone, also of entries that are gone: none of them is given again."""
+    with ctx.store.faults():
+        found: Any = ctx.store.redis.hkeys(ctx.store.keys.maxrev)
+    return set(found)
 
 
 def _my_draft(ctx: Context, p: PrpState) -> bool:

@@ -314,7 +314,7 @@ def check_staged(repo: Repo, config: Config) -> list[Finding]:
 
 def check_all(repo: Repo, config: Config) -> list[Finding]:
     """Everything that can be said of the working tree's ledger, old entries too."""
-    from . import ledger, rules
+    from . import doc_links, ledger, rules
 
     found = ledger.load(repo, config, None)
     if found.missing:
@@ -323,7 +323,7 @@ def check_all(repo: Repo, config: Config) -> list[Finding]:
             code="no-ledger",
             next_action='prp new "first title"',
         )
-    return rules.check_all(found, config.id_pattern)
+    return [*rules.check_all(found, config.id_pattern), *doc_links.check(repo, config, found)]
 
 
 def check_paths(paths: list[str]) -> list[Finding]:

@@ -127,12 +127,19 @@ def find_ledger(repo: Repo) -> tuple[str | None, str | None]:
             folders[os.path.dirname(path)] = folders.get(os.path.dirname(path), 0) + 1
     if tracking:
         more = f"; also found, not used: {', '.join(tracking[1:])}" if len(tracking) > 1 else ""
-        return tracking[0], f"Found the ledger {tracking[0]}{more}."
+        return tracking[0], (
+            f"Found the ledger {tracking[0]}{more}. It stays one file. Two PRPs added at its end at once conflict "
+            "wherever the merge is made without prpgate's merge driver (a host's merge button)."
+        )
     if folders:
         best = max(folders, key=lambda d: folders[d])
         if best:
             return best + "/", f"Found the ledger {best}/ ({folders[best]} PRPs, one file each)."
-    return None, f"No ledger found: new PRPs go to {NEW_LEDGER}, one file each."
+    return None, (
+        f"No ledger found: new PRPs go to {NEW_LEDGER}, one file each. Two people who add PRPs at once never touch the "
+        "same file then; in one common file their additions conflict wherever the merge is made without prpgate's "
+        "merge driver, such as by a host's merge button."
+    )
 
 
 def id_pattern(repo: Repo, path: str) -> str:
@@ -170,6 +177,7 @@ scope = "{p.scope}"       # machine: this machine's people and agents; team: one
 [ledger]
 path = {_quoted(p.ledger)}
 lane = {_quoted(p.branch)}           # the branch that is the record
+# docs = "PRPs/**/*.md"   # where documents of PRPs are: prp check --all names those that no PRP has
 
 [lane]
 remote = {_quoted(p.remote)}

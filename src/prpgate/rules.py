@@ -8,7 +8,8 @@ from . import seal
 from .commit_message import check_message as check_message
 from .commit_message import message_ids as message_ids
 from .dependencies import dependencies
-from .ledger_scan import is_id
+from .ledger_scan import is_draft, is_id
+from .messages import drafts as unnumbered
 from .messages import ledger as say
 from .model import COMPLETE, DEPRECATED, ERROR, IN_PROGRESS, NEW, STATUSES, VALIDATED, WARNING, Finding
 from .remarks import remarks
@@ -27,6 +28,9 @@ STEPS = {
     DEPRECATED: (),
 }
 """One milestone's way from each status. In progress to itself: handed over, reclaimed, adopted."""
+
+_SINCE = ((VALIDATED, IN_PROGRESS, COMPLETE), (IN_PROGRESS, COMPLETE), (COMPLETE,))
+"""For each of seal.TIMES, the statuses that an entry with it can have."""
 
 _VERBS = {VALIDATED: "prp validate {}", IN_PROGRESS: "prp start {}", COMPLETE: "prp complete {}"}
 _MEANT = {
@@ -100,7 +104,7 @@ class _Judge:
             same = before is not None and before.fields.get(field) == after.fields.get(field)
             return WARNING if same else ERROR
 
-        if before is None and not _is_id(after.id, id_pattern):
+        if before is None and not is_draft(after.id) and not _is_id(after.id, id_pattern):
             self.note("PRP106", after, "id", say.id_shape(after.id, id_pattern))
         title = after.fields.get("title")
         if not isinstance(title, str) or not title.strip():
@@ -146,7 +150,10 @@ class _Judge:
         if before.status not in STATUSES:
             return  # it says something now
         if before.status == after.status:
-            if edited:
+            ahead = [t for t, since in zip(seal.TIMES, _SINCE, strict=True) if _gained(before, after, t, since)]
+            if ahead:  # a merge (rebase -X ours) that took half of a milestone, without its status and rev
+                self.note("PRP122", after, ahead[0], say.half_a_milestone(ahead[0], after.status))
+            elif edited:
                 self.note("PRP122", after, edited[0], say.old_field_by_hand(edited), WARNING)
         elif after.status == DEPRECATED and DEPRECATED in STEPS[before.status]:
             self.note("PRP122", after, edited[0], say.deprecated_by_hand(), WARNING)
@@ -176,6 +183,12 @@ class _Judge:
             count = steps(before.status, after.status)
             command = verb(after.id, before.status, after.status)
             self.note("PRP123", after, "status", say.no_way(before.status, after.status, count, rise, command))
+
+
+def _gained(before: Prp, after: Prp, time: str, since: Sequence[str]) -> bool:
+    """Whether a milestone's time came that the status has not reached."""
+    came = before.fields.get(time) is None and after.fields.get(time) is not None
+    return came and after.status != DEPRECATED and after.status not in since
 
 
 def _is_id(prp_id: str, pattern: str | None) -> bool:
@@ -300,12 +313,21 @@ def _removed(judge: _Judge, after: Ledger, sides: Sequence[Ledger], base: Ledger
     for side in sides:
         known = {**side.prps, **known}
     for prp_id, prp in known.items():
-        if prp_id in after.prps:
+        if prp_id in after.prps or is_draft(prp_id):  # a draft goes away when it gets its number
             continue
         if len(sides) == 1:
             judge.note("PRP124", prp, "id", say.removed())
         elif base is None or prp_id not in base.prps or all(prp_id in side.prps for side in sides):
             judge.note("PRP124", prp, "id", say.merge_lost(prp.rev or prp.status))
+
+
+def drafts(after: Ledger) -> list[Finding]:
+    """Entries without a number, in what is about to land."""
+    judge = _Judge(after.places)
+    for prp in after.prps.values():
+        if is_draft(prp.id):
+            judge.note("PRP114", prp, "id", unnumbered.on_a_lane(prp.id))
+    return judge.findings
 
 
 def bare_complete(before: Ledger, after: Ledger) -> list[Finding]:

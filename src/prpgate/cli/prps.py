@@ -165,14 +165,18 @@ def verb(
 
 
 def new(args: argparse.Namespace, out: Output) -> int:
-    from .. import prps
+    from .. import doc_links, prps
 
     if not args.title.strip():
         raise UsageError("a PRP needs a title.", code="usage", next_action='prp new "title"')
+    if args.draft:
+        from .drafts import new as draft
+
+        return draft(args, out)
     return verb(
         args,
         out,
-        lambda ctx: prps.new(ctx, args.title, id=args.new_id),
+        lambda ctx: prps.new(ctx, args.title, id=args.new_id, doc=doc_links.from_here(ctx.repo, args.doc)),
         lambda p: f"{p.id} is new: {p.title}",
         "prp validate {id}",
     )

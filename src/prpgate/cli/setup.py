@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import argparse
 
     from ..config import Config
+    from ..driver_setup import Setup
     from ..install import Report
     from ..output import Output
 
@@ -60,6 +61,7 @@ def init(args: argparse.Namespace, out: Output) -> int:
         out.say(f"{settings.FILE} is there already: {config.project}. It stays as it is.")
     report = hooks.install(repo, config)
     _tell(report, out)
+    driver = _merge_driver(repo, config, out)
     synced = _bring_up(repo, config, args.redis_url, out, adopt=wrote)
     then = "prp status"
     if wrote or not repo.maybe("ls-files", "--error-unmatch", settings.FILE):
@@ -73,6 +75,7 @@ def init(args: argparse.Namespace, out: Output) -> int:
         project=config.project,
         wrote=[settings.FILE] if wrote else [],
         hooks=report._asdict(),
+        merge_driver=driver._asdict(),
         synced=synced,
         ledger=config.ledger_path,
         scope=config.store_scope,
@@ -137,11 +140,19 @@ def join(args: argparse.Namespace, out: Output) -> int:
     config = policy.require(repo)
     report = hooks.install(repo, config)
     _tell(report, out)
+    driver = _merge_driver(repo, config, out)
     synced = _bring_up(repo, config, args.redis_url, out, adopt=False)
     who = identity.agent(repo)
     out.say(f"You are {who.name} ({who.source}). Next:")
     out.say("  prp next")
-    out.answer(project=config.project, hooks=report._asdict(), synced=synced, agent=who.name, next_action="prp next")
+    out.answer(
+        project=config.project,
+        hooks=report._asdict(),
+        merge_driver=driver._asdict(),
+        synced=synced,
+        agent=who.name,
+        next_action="prp next",
+    )
     return OK
 
 
@@ -149,25 +160,39 @@ def install(args: argparse.Namespace, out: Output) -> int:
     from .. import install as hooks
 
     repo = Repo.found()
-    report = hooks.install(repo, policy.require(repo))
+    config = policy.require(repo)
+    report = hooks.install(repo, config)
     _tell(report, out)
-    out.answer(hooks=report._asdict(), next_action="prp doctor")
+    driver = _merge_driver(repo, config, out)
+    out.answer(hooks=report._asdict(), merge_driver=driver._asdict(), next_action="prp doctor")
     return OK
 
 
+def _merge_driver(repo: Repo, config: Config, out: Output) -> Setup:
+    from .. import driver_setup
+
+    done = driver_setup.install(repo, config)
+    out.say(done.detail)
+    return done
+
+
 def uninstall(args: argparse.Namespace, out: Output) -> int:
+    from .. import driver_setup
     from .. import install as hooks
 
     repo = Repo.found()
     report = hooks.uninstall(repo)
     _tell(report, out)
+    driver = driver_setup.uninstall(repo)
+    if driver.detail:
+        out.say(driver.detail)
     if args.all:
         for name in (identity.FILE, "prp-claim", "prp-why"):
             path = os.path.join(repo.git_dir, name)
             if os.path.exists(path):
                 os.unlink(path)
                 out.say(f"Removed {name}.")
-    out.answer(hooks=report._asdict())
+    out.answer(hooks=report._asdict(), merge_driver=driver._asdict())
     return OK
 
 

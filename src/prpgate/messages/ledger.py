@@ -228,6 +228,13 @@ def old_field_by_hand(fields: Sequence[str]) -> Said:
     return Said(f"{and_more(fields[:4], len(fields))} edited by hand; nothing proves it", None)
 
 
+def half_a_milestone(field: str, status: str) -> Said:
+    return Said(
+        f"{field} came to an entry that is {quoted(status)}: half of a milestone, without its status and rev",
+        f"Take the whole group of that milestone, or remove {field}, then git add.",
+    )
+
+
 def no_way(was: str, now: str, steps: int, rise: int, verb: str | None) -> Said:
     if steps < 0:
         fact = f"no way leads from {quoted(was)} to {quoted(now)}"

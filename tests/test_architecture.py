@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("remarks", "dependencies", "commit_message", "rules", "staged", "project", "steps"),
     ("lane_state", "outcomes", "waiting", "lock", "events", "pushing", "candidate", "grip"),
     ("smoke", "record", "live", "lines", "evidence", "sync", "milestones", "prps"),
+    ("registry", "mail"),
     ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("land",),
     ("ops", "install", "server", "diagnosis"),
@@ -34,6 +35,7 @@ FRONTS = ("cli", "dashboard", "mcp", "compat")
 
 MOST_LINES = 400
 LONGER: dict[str, str] = {
+    "src/prpgate/cli/main.py": "one table of every verb",
     "src/prpgate/milestones.py": "the verbs of one table; apart, each would repeat the order of steps they share",
     "src/prpgate/messages/prps.py": "every sentence about one PRP, one after the other",
 }

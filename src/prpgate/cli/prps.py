@@ -8,6 +8,7 @@ from .. import ops
 from ..errors import OK, REFUSED, UsageError, UserError
 from ..messages import lane as words
 from ..model import STATUSES
+from .mail import unread_note
 
 if TYPE_CHECKING:
     import argparse
@@ -59,6 +60,7 @@ def status(args: argparse.Namespace, out: Output) -> int:
         yours=[p.id for p in mine],
         lanes=[ops.lane_json(session.lock(name).state()) for name in session.lanes()] if out.json else [],
     )
+    unread_note(session, out)
     return OK
 
 
@@ -101,6 +103,7 @@ def next_(args: argparse.Namespace, out: Output) -> int:
 
     session = ops.Session(url=args.redis_url)
     state = ops.read_state(session)
+    unread_note(session, out)
     judged = prps.ready(state, session.config)
     ready = [p for p, why in judged if why is None]
     out.answer(

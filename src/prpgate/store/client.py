@@ -94,6 +94,14 @@ class Store:
         given = {k: v for k, v in pool.connection_kwargs.items() if k in (*OPTIONS, "socket_connect_timeout")}
         return _client({**given, "connection_class": pool.connection_class}, block_s + BLOCK_MARGIN_S, connections=1)
 
+    def check_still_ours(self) -> None:
+        """Raise StoreDown unless the server that answers now is the store that it was when this was connected."""
+        with self.faults():
+            now = _text(self.redis.hget(self.keys.meta, "store_id"))
+        if now != self.store_id:
+            code = "store-other" if now else "store-empty"
+            raise StoreDown(say.changed_meanwhile(self.url), code=code, next_action=say.STATUS)
+
     def quiet_s(self) -> float:
         """Seconds in which no lane may be granted yet, after an emptied store was adopted anew."""
         with self.faults():

@@ -167,6 +167,7 @@ def listen(args: argparse.Namespace, out: Output) -> int:
     session = ops.Session(url=args.redis_url)
     store, caller = session.store(), session.caller
     with alike():
+        out.note(say.LISTENING)
         found = mail.listen(
             store, caller, timeout_s=args.timeout, on_away=lambda e: out.note(say.store_away(e), colour="yellow")
         )

@@ -74,8 +74,8 @@ def watch(args: argparse.Namespace, out: Output) -> int:
             out.note(say.store_away(e), colour="yellow")
         away = True
 
-    out.note(say.WATCHING)
     with alike():
+        out.note(say.WATCHING)
         for event in events.follow(store, after, None, boxes, gone):
             if away:
                 away = False

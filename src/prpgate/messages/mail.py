@@ -201,5 +201,6 @@ def write_to(name: str) -> str:
     return f"prp send {quote(name)} …"
 
 
+LISTENING = "Listening; Ctrl-C ends it."
 WATCHING = "Watching; Ctrl-C ends it."
 STORE_BACK = "The store is back."

@@ -284,8 +284,8 @@ def usage() -> str:
     lines += [
         "Every command: --help; most: --json (one object on stdout) and --redis-url URL.",
         "New here? prp demo shows it at work; prp init sets it up in your repository.",
-        "Exit codes: 0 ok, 1 refused, 2 usage, 3 a fault (log file), 4 store down, 5 could not tell, 75 still in line,",
-        "130 stopped.",
+        "Exit codes: 0 ok, 1 refused, 2 usage, 3 a fault (log file), 4 store down, 5 could not tell, 75 still in line",
+        "(of listen: nothing came), 130 stopped.",
     ]
     return "\n".join(lines)
 

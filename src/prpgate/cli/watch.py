@@ -80,7 +80,9 @@ def watch(args: argparse.Namespace, out: Output) -> int:
             if away:
                 away = False
                 out.note(say.STORE_BACK, colour="green")
-            if event is not None and wanted(event):
+            if event is None:
+                registry.beat_now_and_then(session.repo, store)
+            elif wanted(event):
                 _tell(event, out)
     return OK
 

@@ -52,6 +52,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "claims",
         "prps",
     ),
+    ("registry", "mail"),
     ("rebuild", "settle", "verify", "history"),
     ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("job", "revert", "land"),
@@ -63,7 +64,7 @@ FRONTS = ("cli", "dashboard", "mcp", "compat")
 
 MOST_LINES = 400
 LONGER: dict[str, str] = {
-    "src/prpgate/cli/main.py": "one table of all verbs",
+    "src/prpgate/cli/main.py": "one table of every verb",
     "src/prpgate/messages/prps.py": "every sentence about one PRP, one after the other",
 }
 

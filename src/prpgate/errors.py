@@ -1,7 +1,7 @@
 """What can go wrong, as types. Exceptions are for faults and refusals that end a command; outcomes are values.
 
-Exit codes: 0 ok, 1 refused, 2 usage, 3 a bug (with a log file), 4 store down, 5 could not tell, 75 still in line
-(sysexits.h calls it EX_TEMPFAIL: try again later), 130 interrupted.
+Exit codes: 0 ok, 1 refused, 2 usage, 3 a bug (with a log file), 4 store down, 5 could not tell, 75 still in line, or
+nothing came (sysexits.h calls it EX_TEMPFAIL: try again later), 130 interrupted.
 """
 
 from __future__ import annotations

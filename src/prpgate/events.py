@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .errors import StoreDown
+
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 
     from .store.client import Store
 
 BLOCK_S = 8.0
+NEW_LANE_S = 1.0  # how soon a lane that was never used before is noticed
+BACK_S = 0.5  # how often to ask whether a store that went away is back
+PAGE = 500  # events of one stream in one answer
+NOT_OURS = ("store-other", "store-empty")  # waiting does not help: another server answers there
 
 
 class Event(NamedTuple):
@@ -25,6 +32,7 @@ class Event(NamedTuple):
     fence: int | None
     sha: str | None
     detail: str
+    to: str | None = None  # of a message
 
 
 def _event(lane: str | None, key: str, fields: dict[str, str]) -> Event:
@@ -88,29 +96,101 @@ def _all(store: Store, lane: str | None, key: str, page: int = 1000) -> Iterator
         start = f"({rows[-1][0]}"
 
 
-def follow(store: Store, after: str = "$", lanes_too: Iterable[str] = ()) -> Generator[Event | None, None, None]:
-    """Every event from now on (or after a stream id), as it comes; None each time a wait ends without one.
+def follow(
+    store: Store,
+    after: str = "$",
+    lanes_too: Iterable[str] | None = (),
+    boxes: Iterable[str] = (),
+    on_away: Callable[[StoreDown], None] | None = None,
+) -> Generator[Event | None, None, None]:
+    """Every event from now on (or after a stream id), each once, in the order of the server's clock; None each time a
+    wait ends without one.
 
-    Holds a connection of its own. Ends when the caller stops asking. Raises StoreDown.
+    `lanes_too` None: every lane, also one that is first used later. `boxes`: streams of mailboxes, whose entries come
+    as events "message". Holds a connection of its own. Ends when the caller stops asking. Raises StoreDown; with
+    `on_away` it calls that instead, waits until the store is back, and goes on where it was.
     """
-    streams = {store.keys.events: after, **{store.keys.lane(name).log: after for name in lanes_too}}
-    names = {store.keys.lane(name).log: name for name in lanes_too}
-    if after == "$":  # fixed now: "$" again in each call would lose what comes between two calls
-        now: Any = store.redis
-        for key in streams:
-            with store.faults():
-                last = now.xrevrange(key, "+", "-", count=1)
-            streams[key] = last[0][0] if last else "0-0"
-    client: Any = store.blocking(BLOCK_S)
+    names: dict[str, str | None] = {store.keys.events: None, **dict.fromkeys(boxes)}
+    mail = set(boxes)
+    names |= {store.keys.lane(name).log: name for name in (lanes(store) if lanes_too is None else lanes_too)}
+    read = _last(store, names) if after == "$" else dict.fromkeys(names, after)
+    block_s = NEW_LANE_S if lanes_too is None else BLOCK_S
+    client: Any = store.blocking(block_s)
+    away = False
     try:
         while True:
-            with store.faults():
-                got = client.xread(dict(streams), block=int(BLOCK_S * 1000))
+            try:
+                if away:
+                    store.check_still_ours()
+                with store.faults():
+                    for name in client.smembers(store.keys.lanes) if lanes_too is None else ():
+                        if (log := store.keys.lane(name).log) not in names:
+                            names[log], read[log] = name, "0-0" if after == "$" else after
+                    got = client.xread(dict(read), count=PAGE, block=int(block_s * 1000))
+            except StoreDown as e:
+                if on_away is None or e.code in NOT_OURS:
+                    raise
+                if not away:
+                    on_away(e)
+                away = True
+                time.sleep(BACK_S)
+                continue
+            away = False
             if not got:
                 yield None
-            for key, rows in got or []:
-                for i, fields in rows:
-                    streams[key] = i
-                    yield _event(names.get(key), i, fields)
+            for key, i, fields in _in_order(got or []):
+                read[key] = i
+                yield _message(i, fields) if key in mail else _event(names[key], i, fields)
     finally:
         client.close()
+        client.connection_pool.disconnect()
+
+
+def _in_order(got: list[tuple[str, list[tuple[str, dict[str, str]]]]]) -> list[tuple[str, str, dict[str, str]]]:
+    """(stream, id, fields) of several streams, oldest first; of a stream that has more, nothing behind its page."""
+    horizon = min((order(rows[-1][0]) for _, rows in got if len(rows) == PAGE), default=None)
+    found = sorted(((order(i), key, i, fields) for key, rows in got for i, fields in rows), key=lambda x: x[:2])
+    return [(key, i, fields) for at, key, i, fields in found if horizon is None or at <= horizon]
+
+
+def _last(store: Store, keys: Iterable[str]) -> dict[str, str]:
+    """The last id of each stream now: "$" in each call would lose what comes between two calls."""
+    client: Any = store.redis
+    keys = list(keys)
+    with store.faults():
+        pipe = client.pipeline(transaction=True)
+        for key in keys:
+            pipe.xrevrange(key, "+", "-", count=1)
+        return {key: rows[0][0] if rows else "0-0" for key, rows in zip(keys, pipe.execute(), strict=True)}
+
+
+def order(stream_id: str) -> tuple[int, int]:
+    """What stream ids are sorted by."""
+    ms, _, n = stream_id.partition("-")
+    return int(ms), int(n or 0)
+
+
+def since(store: Store, seconds: float) -> str:
+    """The stream id after which everything is younger than that, by the server's clock. Raises StoreDown."""
+    client: Any = store.redis
+    with store.faults():
+        now_s, micros = client.time()
+    return f"{max(0, int(now_s * 1000 + micros / 1000 - seconds * 1000))}-0"
+
+
+def _message(key: str, fields: dict[str, str]) -> Event:
+    detail = f"{fields.get('priority', '')} {fields.get('id', '')}"
+    to, prp = fields.get("to"), fields.get("prp") or None
+    return Event(key, order(key)[0], None, "message", prp, fields.get("from"), None, None, detail, to)
+
+
+def about(store: Store, event: Event, ids: Collection[str]) -> bool:
+    """Whether an event is about a PRP (any of its ids): its own, or of a landing that names it. Raises StoreDown."""
+    if event.lane is None:
+        return event.prp in ids
+    if event.sha is None:
+        return False
+    client: Any = store.redis
+    with store.faults():
+        text = client.hget(store.keys.lane(event.lane).rec, event.sha)
+    return text is not None and any(_names(text, prp_id) for prp_id in ids)

@@ -166,6 +166,7 @@ def before_push(
     bad = [] if unseen else [f for f in judge_range(repo, config, intent.base, intent.head) if f.severity == "error"]
     if bad:
         raise say.findings(name, len(bad), findings_text(bad, say.NOT_PUSHED))
+    from . import registry
     from .lock import MergeLock
     from .store.client import connect
 
@@ -177,6 +178,7 @@ def before_push(
         raise say.store_down(name, e) from None
     with store:
         break_glass.deliver(repo, store)
+        registry.beat_now_and_then(repo, store)
         quiet_s = store.quiet_s()
         if quiet_s > 0:
             raise say.just_adopted(name, quiet_s)

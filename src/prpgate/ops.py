@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .lock import LaneState, LogEvent, MergeLock
     from .model import Agent, Finding
     from .prps import Context, PrpState, State, SyncReport
+    from .registry import Me
     from .store.client import Store
 
 
@@ -50,7 +51,17 @@ class Session:
 
             self._store = connect(self.config, self.repo.root, url=self.url, timeout_s=timeout_s)
             break_glass.deliver(self.repo, self._store)
+            from . import registry
+
+            registry.beat_now_and_then(self.repo, self._store)
         return self._store
+
+    @cached_property
+    def caller(self) -> Me:
+        """Who calls, as the registry of agents and the mail know it."""
+        from . import registry
+
+        return registry.me(self.repo, self.agent, self.config)
 
     def context(self) -> Context:
         """What the PRP verbs work on."""

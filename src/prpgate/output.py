@@ -86,6 +86,11 @@ class Output:
             self._clear_progress()
             _dump({"schema": SCHEMA, "ok": True, **fields})
 
+    def line(self, **fields: Any) -> None:
+        """One JSON object of many, each on a line of its own. Nothing without --json."""
+        if self.json:
+            _dump({"schema": SCHEMA, **fields})
+
     def refuse(self, error: UserError) -> None:
         """A refusal: the fact, the reason, and last the command to type next."""
         self._clear_progress()

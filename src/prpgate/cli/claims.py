@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .. import ops
 from ..errors import OK, UsageError
 from ..messages import lane as words
+from .mail import unread_note
 from .prps import COMMIT, verb
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def next_(args: argparse.Namespace, out: Output) -> int:
         return verb(args, out, lambda ctx: prps.claim_next(ctx, args.domain), _yours, COMMIT, whole=False)
     session = ops.Session(url=args.redis_url)
     ops.greet(session)
+    unread_note(session, out)
     found = prps.choice(session.context(), args.domain)
     first = found.ready[0].id if found.ready else None
     out.answer(

@@ -74,7 +74,10 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "whoami": Verb(
             "setup:whoami",
             "who you are to the others",
-            (arg("--set", metavar="NAME", help="name the agent who works in this worktree"),),
+            (
+                arg("--set", metavar="NAME", help="name the agent who works in this worktree"),
+                arg("--role", metavar="ROLE", help='say what you do for the others: prp send @ROLE ("" for none)'),
+            ),
         ),
         "demo": Verb(
             "demo:demo",
@@ -178,6 +181,53 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 flag("--staged", "what is staged, against HEAD"),
                 flag("--github", "as GitHub annotations"),
                 arg("paths", nargs="*", metavar="PATH"),
+            ),
+        ),
+    },
+    "Agents": {
+        "agents": Verb(
+            "mail:agents",
+            "who is there, since when silent, and what they hold",
+            (arg("--role", metavar="ROLE", help="only those with this role"),),
+        ),
+        "send": Verb(
+            "mail:send",
+            "send a message; it is kept until it is acknowledged",
+            (
+                arg("to", metavar="TO", help="an agent's name, @ROLE, or @all"),
+                arg("text", metavar="TEXT", nargs="+", help="the message; - reads it from standard input"),
+                arg("--prp", metavar="ID", help="the PRP that it is about"),
+                arg("--priority", default="normal", metavar="P", help="low, normal, high or urgent"),
+                arg("--reply-to", metavar="MSGID", help="the message that it answers"),
+                arg("--id", dest="own", metavar="MSGID", help="its id: the same again is never sent twice"),
+            ),
+        ),
+        "inbox": Verb(
+            "mail:inbox",
+            "your messages, unread ones first; reading acknowledges nothing",
+            (
+                flag("--all", "also the last 100 that you acknowledged"),
+                flag("--sent", "what you sent, and who has acknowledged it"),
+                arg("--ack", nargs="+", default=[], metavar="MSGID", help="say that you have these"),
+                flag("--ack-all", "show what is unread, and acknowledge what was shown"),
+            ),
+        ),
+        "listen": Verb(
+            "mail:listen",
+            "wait until something unread is there, show it, and end",
+            (
+                arg("--timeout", type=float, metavar="SECONDS", help="wait no longer; exit code 75 then"),
+                flag("--ack", "acknowledge what was shown"),
+            ),
+        ),
+        "watch": Verb(
+            "watch:watch",
+            "follow everything that happens; with --json one object a line",
+            (
+                arg("--lane", metavar="LANE", help="only what happens on this lane"),
+                arg("--prp", metavar="ID", help="only what is about this PRP"),
+                arg("--agent", metavar="NAME", help="only what this agent does"),
+                arg("--since", metavar="1h|EVENT_ID", help="first what happened in that time, or after that event"),
             ),
         ),
     },
@@ -341,8 +391,8 @@ def usage() -> str:
     lines += [
         "Every command: --help; most: --json (one object on stdout) and --redis-url URL.",
         "New here? prp demo shows it at work; prp init sets it up in your repository.",
-        "Exit codes: 0 ok, 1 refused, 2 usage, 3 a fault (log file), 4 store down, 5 could not tell, 75 still in line,",
-        "130 stopped.",
+        "Exit codes: 0 ok, 1 refused, 2 usage, 3 a fault (log file), 4 store down, 5 could not tell, 75 still in line",
+        "(of listen: nothing came), 130 stopped.",
     ]
     return "\n".join(lines)
 

@@ -8,6 +8,7 @@ from .. import ops
 from ..errors import OK, REFUSED, UsageError, UserError
 from ..messages import lane as words
 from ..model import STATUSES
+from .mail import unread_note
 
 if TYPE_CHECKING:
     import argparse
@@ -68,6 +69,7 @@ def status(args: argparse.Namespace, out: Output) -> int:
         yours=[p.id for p in mine],
         lanes=[ops.lane_json(session.lock(name).state()) for name in session.lanes()] if out.json else [],
     )
+    unread_note(session, out)
     return OK
 
 

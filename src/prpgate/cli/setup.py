@@ -207,8 +207,21 @@ def whoami(args: argparse.Namespace, out: Output) -> int:
     who = identity.agent(repo)
     kind = "a person" if identity.is_person(who) else "an agent"
     out.say(f"{who.name} ({who.source}), {kind}, on {identity.host()}")
-    out.answer(agent=who.name, source=who.source, person=identity.is_person(who), host=identity.host())
+    more = {} if args.role is None else {"role": _set_role(args, out)}
+    out.answer(agent=who.name, source=who.source, person=identity.is_person(who), host=identity.host(), **more)
     return OK
+
+
+def _set_role(args: argparse.Namespace, out: Output) -> str | None:
+    from .. import registry
+    from ..messages import mail as say
+
+    session = ops.Session(url=args.redis_url)
+    if args.role and (args.role == "all" or not registry.ROLE.fullmatch(args.role)):
+        raise UsageError(say.NO_ROLE, code="usage")
+    role = registry.beat(session.store(), session.caller, role=args.role).role
+    out.say(say.role_set(session.agent.name, role))
+    return role
 
 
 def doctor(args: argparse.Namespace, out: Output) -> int:

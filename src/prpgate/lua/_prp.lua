@@ -1,3 +1,4 @@
+-- include: mail
 -- What every PRP script stands on: the clock, what is overdue, and the state of one PRP as PRPS names it.
 -- KEYS, the same in all of them: 1 cursor 2 recorded 3 pending 4 claims 5 completing 6 maxrev 7 fence 8 events
 --   9 agents 10 verdicts 11 unproven 12 landings 13 landed 14 meta 15 open 16 briefs 17 about 18 names 19 marks 20 notes
@@ -44,6 +45,14 @@ local function event(name, id, agent, fence, detail)
     'fence', tostring(fence or ''), 'detail', detail or '')
 end
 
+-- What an agent has to know is in its mailbox, once for each cause. A full one is passed over, and the stream says so.
+local function tell(agent, cause, key, id, detail)
+  if not agent or agent == '' then return end
+  local one = { id = cause .. ':' .. id .. ':' .. key, from = 'prpgate', to = agent, text = '', cause = cause, prp = id,
+    detail = detail, priority = 'high', due = { agent } }
+  if deliver(one) == 'full' then event('untold', id, agent, '', cause) end
+end
+
 -- The letter of PRPS's table ("?" for a status of nobody's), the effective line, the chain, and whether it stands.
 local LETTERS = { new = 'N', validated = 'V', in_progress = 'I', deprecated = 'X' }
 local function state(id)
@@ -84,6 +93,7 @@ local function reap()
       if not claim.reserved and (letter == 'I' or letter == 'C' or letter == 'L') then
         event('lapsed', id, claim.agent, claim.fence, 'the claim was not renewed')
         mark(id, 'last', { agent = claim.agent, branch = claim.branch, fence = claim.fence, at = now, how = 'lapsed' })
+        tell(claim.agent, 'lapsed', string.format('%.0f', claim.fence), id, '')
       end
     elseif claim.deadline <= now and not claim.suspect then
       claim.suspect = true
@@ -101,8 +111,15 @@ local function reap()
   end
 end
 
+-- What the caller does not say of itself stays as it was.
 local function seen(me)
-  put(agents, me.agent, { host = me.host, at = now })
+  local known = get(agents, me.agent) or {}
+  known.since = known.since or known.at or now
+  known.host, known.at = me.host, now
+  for _, name in ipairs({ 'git_dir', 'worktree', 'kind' }) do
+    if me[name] and me[name] ~= '' then known[name] = me[name] end
+  end
+  put(agents, me.agent, known)
 end
 
 -- Same agent in the same worktree. Its fence must be the claim's too, unless its marker file was lost.

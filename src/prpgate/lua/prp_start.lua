@@ -38,4 +38,8 @@ end
 mark(id, 'last', nil)
 issue(id, line, chain, stands and not from_lane)
 event(letter == 'V' and 'started' or 'taken-over', id, me.agent, claim.fence, line.seal)
+local before = letter == 'I' and (top.agent or top.fields.owner) -- a pending line names its agent, a recorded one its owner
+if before and before ~= me.agent and redis.call('HEXISTS', agents, tostring(before)) == 1 then
+  tell(before, 'taken-over', string.format('%.0f', claim.fence), id, me.agent)
+end
 return answer(true, 'started', { state = 'I', claim = claim, before = letter })

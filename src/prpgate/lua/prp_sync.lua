@@ -69,7 +69,13 @@ for i = 1, #waiting, 2 do
   end
 end
 
-for _, e in ipairs(plan.events) do event(e[1], e[2], e[3], '', e[4]) end
+for _, e in ipairs(plan.events) do
+  event(e[1], e[2], e[3], '', e[4])
+  if e[1] == 'landed-without-line' then
+    local head = string.match(e[4], '^%S+')
+    tell(e[3], e[1], head, e[2], head)
+  end
+end
 redis.call('SET', cursor, ARGV[2])
 redis.call('HSET', meta, 'gate', plan.gate, 'provisional', plan.provisional, 'conflicts', plan.conflicts)
 -- A store that was just filled has its index with that; what is pending from before finds its place too.

@@ -171,3 +171,7 @@ def out_of_sight(data: str) -> str:
 
 def not_ended(pid: int, data: str) -> str:
     return f"process {pid} did not end, although it was told to and killed; it holds {data}."
+
+
+def changed_meanwhile(url: str) -> str:
+    return f"the store at {url} is not the one that it was: it was emptied, or another server answers there."

@@ -110,6 +110,14 @@ class Store:
             word = scripts.exchange(self._sleepers, scripts.command("BLPOP", key, f"{max(seconds, 0.01):.3f}"))
         return str(word[1]) if word else None
 
+    def check_still_ours(self) -> None:
+        """Raise StoreDown unless the server that answers now is the store that it was when this was connected."""
+        with self.faults():
+            now = _text(self.redis.hget(self.keys.meta, "store_id"))
+        if now != self.store_id:
+            code = "store-other" if now else "store-empty"
+            raise StoreDown(say.changed_meanwhile(self.url), code=code, next_action=say.STATUS)
+
     def quiet_s(self) -> float:
         """Seconds in which no lane may be granted yet, after an emptied store was adopted anew."""
         with self.faults():

@@ -51,6 +51,16 @@ class Keys:
         self.notes = self.prefix + "notes"  # hash: PRP id -> JSON list of notes, the last 20
         self.lanes = self.prefix + "lanes"  # set: names of the lanes that were ever used
 
+    # Mail: named like this in lua/_mail.lua too, which says what the others hold.
+    @property
+    def mail_shared(self) -> str:
+        """Stream: messages to @all and to roles, each once."""
+        return self.prefix + "mail:shared"
+
+    def mailbox(self, agent: str) -> str:
+        """Stream: messages to one agent that it has not acknowledged."""
+        return f"{self.prefix}mail:to:{agent}"
+
     def lane(self, name: str) -> LaneKeys:
         base = f"{self.prefix}lane:{name}:"
         s, q, a, r, u, i, kept, rec, log = (base + p for p in ("s", "q", "a", "r", "u", "i", "kept", "rec", "log"))

@@ -1,7 +1,7 @@
 """Lua scripts: one verb a file in prpgate/lua, sent once and called by hash ever after.
 
 A file may name shared functions on its first lines with `-- include: lane`; the text of `_lane.lua` then stands
-before it. Scripts answer one JSON text, decoded here.
+before it, after what that one includes. Scripts answer one JSON text, decoded here.
 """
 
 from __future__ import annotations
@@ -23,14 +23,9 @@ if TYPE_CHECKING:
 @cache
 def text(name: str) -> str:
     """The whole script `name`, with what it includes."""
-    folder = files("prpgate") / "lua"
-    body = (folder / f"{name}.lua").read_text("utf-8")
-    parts = [
-        (folder / f"_{line.removeprefix('-- include:').strip()}.lua").read_text("utf-8")
-        for line in body.splitlines()
-        if line.startswith("-- include:")
-    ]
-    return "\n".join([*parts, body])
+    body = (files("prpgate") / "lua" / f"{name}.lua").read_text("utf-8")
+    includes = [line for line in body.splitlines() if line.startswith("-- include:")]
+    return "\n".join([*(text("_" + line.removeprefix("-- include:").strip()) for line in includes), body])
 
 
 @cache

@@ -1,0 +1,17 @@
+-- include: prp
+-- include: agents
+-- Who is there. ARGV: 1 JSON [[role, pattern of names]] of prp.toml
+-- Answers {ok, agents: [[name, JSON of the entry, unread]], claims: [id, JSON, …]}.
+reap()
+reap_agents()
+local given = cjson.decode(ARGV[1])
+local shared, found = redis.call('XRANGE', SHARED, '-', '+'), {}
+local all = redis.call('HGETALL', agents)
+for i = 1, #all, 2 do
+  local known = cjson.decode(all[i + 1])
+  if known.at >= now - MONTH then
+    local waiting = unread(all[i], roles_of(known, roles_given(all[i], given)), known.since or known.at, shared)
+    found[#found + 1] = { all[i], all[i + 1], #waiting }
+  end
+end
+return answer(true, 'listed', { agents = found, claims = redis.call('HGETALL', claims) })

@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("land",),
     ("ops", "install", "server", "diagnosis"),
+    ("api", "aio"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),
 )
 PURE = ("rules", "remarks", "dependencies", "commit_message", "seal")  # values in, findings out

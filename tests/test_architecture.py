@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("smoke", "record", "live", "lines", "evidence", "sync", "milestones", "prps"),
     ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("land",),
-    ("ops", "install", "server", "diagnosis"),
+    ("ops", "install", "server", "diagnosis", "ancestor"),
     ("api", "aio"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),
 )
@@ -38,6 +38,9 @@ LONGER: dict[str, str] = {
     "src/prpgate/milestones.py": "the verbs of one table; apart, each would repeat the order of steps they share",
     "src/prpgate/messages/prps.py": "every sentence about one PRP, one after the other",
 }
+
+LAZY = {("__init__", "api")}  # only when a program asks for it
+OLD_NAMES = "src/prpgate/compat/"  # its names are what old scripts import
 
 PRINTS = ("src/prpgate/output.py",)
 CATCHES_ALL = {
@@ -112,13 +115,14 @@ def test_imports_run_one_way() -> None:
         f"{name} imports {other}"
         for name in modules()
         for other in imported(name)
-        if other in modules() and layer(other) > layer(name)
+        if other in modules() and layer(other) > layer(name) and (name, other) not in LAZY
     ]
     assert wrong == []
 
 
 def test_imports_never_run_in_a_circle() -> None:
-    graph = {name: imported(name) & modules().keys() for name in modules()}
+    lazy = {name: {other for one, other in LAZY if one == name} for name in modules()}
+    graph = {name: imported(name) & modules().keys() - lazy[name] for name in modules()}
     try:
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as e:
@@ -195,6 +199,8 @@ def test_one_place_catches_everything() -> None:
 def test_names_say_something() -> None:
     wrong = []
     for path in files("src/prpgate", "ci"):
+        if short(path).startswith(OLD_NAMES):
+            continue
         names = [*path.relative_to(ROOT).with_suffix("").parts]
         names += [n.name for n in ast.walk(syntax(path)) if isinstance(n, ast.ClassDef | ast.FunctionDef)]
         wrong += [f"{short(path)}: {n}" for n in names if SAYS_NOTHING.search(n)]

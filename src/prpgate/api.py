@@ -107,6 +107,11 @@ class Project:
         self._session.close()
 
     @property
+    def session(self) -> ops.Session:
+        """What the verbs work on, for what this class has no verb for."""
+        return self._session
+
+    @property
     def agent(self) -> str:
         """The name under which everything is done."""
         return self._session.agent.name

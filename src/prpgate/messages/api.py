@@ -24,9 +24,30 @@ def other_owner(owner: str, asked: str) -> str:
     return f"the merge lock belongs to {owner}, not to {asked}: it is not released."
 
 
-def no_loop() -> str:
-    return "async names are for coroutines: await them, or use sync_redis."
+def no_verb(state: str, known: list[str]) -> UserError:
+    return UserError(
+        f"a PRP is not taken to {state!r} by its name; these are verbs: {', '.join(known)}.",
+        code="usage",
+        next_action="prp --help",
+    )
 
 
 def deprecated(old: str, new: str) -> str:
     return f"{old} is kept for old scripts; use {new}."
+
+
+def in_the_way(name: str) -> UserError:
+    return UserError(
+        f"{name} is there, and git does not have it as it is: it would be lost. Nothing was written.",
+        code="in-the-way",
+        hint="Commit it, or move it away; then:",
+        next_action="prp init --ancestor-shims",
+    )
+
+
+def old_keys(found: list[str]) -> str:
+    listed = ", ".join(found[:4]) + (" …" if len(found) > 4 else "")
+    return f"old scripts write to this server, and nobody reads it: {listed}"
+
+
+SHIMS_WRITTEN = "Old imports and `python .claude/prp_tracking/cli_commands.py …` lead to prpgate now; commit them."

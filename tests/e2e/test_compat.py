@@ -125,7 +125,7 @@ def test_the_merge_lock_is_the_lanes_and_only_its_owner_gives_it_back(shims: Pro
         assert out.strip() == "True"
     finally:
         holder.kill()
-        holder.wait()
+        holder.communicate()
     ben.git("push")
 
 
@@ -151,7 +151,7 @@ def test_a_lock_whose_process_was_killed_ends_with_its_lease(tmp_path: Path) -> 
         assert json.loads(project.ana.prp("lock", "status", "--json").out)["lanes"][0]["state"] == "held"
     finally:
         holder.send_signal(signal.SIGKILL)
-        holder.wait()
+        holder.communicate()
     project.settle()
 
 

@@ -56,7 +56,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("rebuild", "settle", "verify", "history"),
     ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("job", "revert", "land"),
-    ("ops", "install", "driver_setup", "server", "diagnosis", "mending"),
+    ("ops", "install", "driver_setup", "server", "diagnosis", "mending", "ancestor"),
+    ("api", "aio"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),
 )
 PURE = ("rules", "remarks", "dependencies", "commit_message", "seal")  # values in, findings out
@@ -67,6 +68,9 @@ LONGER: dict[str, str] = {
     "src/prpgate/cli/main.py": "one table of every verb",
     "src/prpgate/messages/prps.py": "every sentence about one PRP, one after the other",
 }
+
+LAZY = {("__init__", "api")}  # only when a program asks for it
+OLD_NAMES = "src/prpgate/compat/"  # its names are what old scripts import
 
 PRINTS = ("src/prpgate/output.py",)
 CATCHES_ALL = {
@@ -141,13 +145,14 @@ def test_imports_run_one_way() -> None:
         f"{name} imports {other}"
         for name in modules()
         for other in imported(name)
-        if other in modules() and layer(other) > layer(name)
+        if other in modules() and layer(other) > layer(name) and (name, other) not in LAZY
     ]
     assert wrong == []
 
 
 def test_imports_never_run_in_a_circle() -> None:
-    graph = {name: imported(name) & modules().keys() for name in modules()}
+    lazy = {name: {other for one, other in LAZY if one == name} for name in modules()}
+    graph = {name: imported(name) & modules().keys() - lazy[name] for name in modules()}
     try:
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as e:
@@ -224,6 +229,8 @@ def test_one_place_catches_everything() -> None:
 def test_names_say_something() -> None:
     wrong = []
     for path in files("src/prpgate", "ci"):
+        if short(path).startswith(OLD_NAMES):
+            continue
         names = [*path.relative_to(ROOT).with_suffix("").parts]
         names += [n.name for n in ast.walk(syntax(path)) if isinstance(n, ast.ClassDef | ast.FunctionDef)]
         wrong += [f"{short(path)}: {n}" for n in names if SAYS_NOTHING.search(n)]

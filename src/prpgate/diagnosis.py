@@ -101,6 +101,12 @@ def _store(session: Session) -> Iterator[Fact]:
         yield Fact("ok", f"store {store.url} ({store.rule}), answered in {store.ping_ms():.1f} ms")
     except UserError as e:
         yield Fact("error", e.message, e.next_action or "prp redis-status")
+        return
+    from . import ancestor
+    from .messages.api import old_keys
+
+    if found := ancestor.old_keys(store):
+        yield Fact("warning", old_keys(found), "prp init --ancestor-shims")
 
 
 def _lane(session: Session) -> Iterator[Fact]:

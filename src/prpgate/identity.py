@@ -36,9 +36,14 @@ def agent(repo: Repo) -> Agent:
     return Agent(f"{os.environ.get('USER') or os.getuid()}@{host()}", "user and host")
 
 
+def named(name: str) -> Agent:
+    """A program that says itself who it is."""
+    return Agent(inert(name.strip()), "connect")
+
+
 def is_person(who: Agent) -> bool:
-    """Programs are named by PRP_AGENT or for their worktree; people by their git identity."""
-    return who.source not in ("PRP_AGENT", "this worktree")
+    """Programs are named by PRP_AGENT, for their worktree, or by themselves; people by their git identity."""
+    return who.source not in ("PRP_AGENT", "this worktree", "connect")
 
 
 def host() -> str:

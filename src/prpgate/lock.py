@@ -132,6 +132,12 @@ class MergeLock:
         """Stop waiting. What was just offered or granted to this ticket, and never heard of, is given back."""
         return Done(self._state(self._run("leave", id=ticket, keep_ms=keep_ms if keep else 0)))
 
+    def wake(self, ticket: str) -> None:
+        """Wake a waiter of this process's own, who then looks for himself."""
+        with self.store.faults():
+            pipe: Any = self.store.redis.pipeline()
+            pipe.lpush(self.keys.w + ticket, "look").pexpire(self.keys.w + ticket, self.times.alive_ms).execute()
+
     # --- what became of a push ---------------------------------------------------------------------------------------
     def report(self, lease: Lease, saw: str, look: Look, *, gate: str = "none") -> Reported | Lost:
         """The holder asked the remote. `saw`: "in", the head is the tip or under it; "base", the tip is still the

@@ -86,7 +86,7 @@ class Agent(NamedTuple):
     """Who acts: a person or a program."""
 
     name: str
-    source: str  # where the name came from: "PRP_AGENT", "worktree", "git config prp.agent", "user.email"
+    source: str  # where the name came from: "PRP_AGENT", "this worktree", "connect", "git config prp.agent", …
 
 
 class Intent(NamedTuple):

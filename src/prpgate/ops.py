@@ -30,9 +30,10 @@ LOG_MOST = 10_000  # events that a lane's log keeps
 class Session:
     """One command's view of the world: this clone, its policy, the store when it is first needed."""
 
-    def __init__(self, path: str = ".", *, url: str | None = None) -> None:
+    def __init__(self, path: str = ".", *, url: str | None = None, agent: str | None = None) -> None:
         self.repo = Repo.found(path)
         self.url = url
+        self._named = agent
         self._store: Store | None = None
 
     @cached_property
@@ -41,7 +42,7 @@ class Session:
 
     @cached_property
     def agent(self) -> Agent:
-        return identity.agent(self.repo)
+        return identity.named(self._named) if self._named else identity.agent(self.repo)
 
     def store(self, *, timeout_s: float = 5.0) -> Store:
         """The project's store. Raises StoreDown."""

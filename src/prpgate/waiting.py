@@ -32,13 +32,14 @@ def wait(
     on_change: Callable[[Queued], bool | None] | None = None,
     fixer: bool = False,
     keep: bool = True,
+    stop: Callable[[], bool] | None = None,
 ) -> Granted | Queued | Closed:
     """Wait for the lane at most `max_wait_s` seconds. Anything but Granted means that nobody waits any more: the
     place is then kept for ten minutes, or given up with `keep=False`; so also when an exception ends the wait.
 
     `on_change` is called with each answer that differs from the one before: position, holder, phase, a look or a new
     run that is due. What it does about it (say so, look at the remote) is its business; True asks the store again at
-    once. Raises StoreDown.
+    once. `stop` is asked before each sleep: True ends the waiting as its time does. Raises StoreDown.
     """
     until = boottime_s() + max_wait_s
     last: tuple[object, ...] = ()
@@ -56,7 +57,7 @@ def wait(
                 if on_change(got):
                     continue
             left_s = until - boottime_s()
-            if left_s <= 0:
+            if left_s <= 0 or (stop and stop()):
                 return got
             _sleep(lock.store, lock.keys.w + who.ticket, min(left_s, _next_s(got, who.ticket)))
     finally:

@@ -57,6 +57,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 arg("--project", metavar="ID", help="project id, such as example.org/team/app"),
                 arg("--scope", choices=("machine", "team"), help="who shares the store: this machine, or a team"),
                 arg("--lane", metavar="BRANCH", help="the branch that is the record (default: main)"),
+                flag("--ancestor-shims", "also write files under which an earlier system's scripts go on working"),
             ),
         ),
         "join": Verb("setup:join", "a teammate's one command in a fresh clone: hooks, store, state"),

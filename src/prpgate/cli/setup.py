@@ -63,6 +63,7 @@ def init(args: argparse.Namespace, out: Output) -> int:
     _tell(report, out)
     driver = _merge_driver(repo, config, out)
     synced = _bring_up(repo, config, args.redis_url, out, adopt=wrote)
+    shims = _shims(repo, out) if args.ancestor_shims else []
     then = "prp status"
     if wrote or not repo.maybe("ls-files", "--error-unmatch", settings.FILE):
         then = f'git add :/{settings.FILE} && git commit -m "Use prpgate"'
@@ -73,7 +74,7 @@ def init(args: argparse.Namespace, out: Output) -> int:
     out.say(f"  {then}")
     out.answer(
         project=config.project,
-        wrote=[settings.FILE] if wrote else [],
+        wrote=[*([settings.FILE] if wrote else []), *shims],
         hooks=report._asdict(),
         merge_driver=driver._asdict(),
         synced=synced,
@@ -82,6 +83,17 @@ def init(args: argparse.Namespace, out: Output) -> int:
         next_action=then,
     )
     return OK
+
+
+def _shims(repo: Repo, out: Output) -> list[str]:
+    from .. import ancestor
+    from ..messages.api import SHIMS_WRITTEN
+
+    done = ancestor.write(repo)
+    for name in done.wrote:
+        out.say(f"Wrote {name}.", colour="green")
+    out.say(SHIMS_WRITTEN)
+    return done.wrote
 
 
 def _id_there(repo: Repo, config: Config, url: str | None) -> str:

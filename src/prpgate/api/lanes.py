@@ -1,0 +1,159 @@
+"""Lanes, for programs: what stands in them, landing, and holding one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import uuid
+from typing import TYPE_CHECKING
+
+from .. import identity, ops
+from ..errors import StoreDown
+from ..messages import api as say
+from ..messages.prps import unknown
+from .face import Face, deaf, said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..grip import Grip
+    from ..job import Outcome, Stage
+    from ..lane_state import LaneState, LogEvent
+    from ..ops import LandingSeen
+    from ..outcomes import Queued
+
+
+class Stop:
+    """Ends somebody's waiting, from another thread."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._wake: Callable[[], None] | None = None
+
+    def now(self) -> None:
+        """The waiting ends; at once, when the store answers."""
+        self._event.set()
+        if self._wake:
+            with contextlib.suppress(StoreDown):  # it wakes by itself within eight seconds
+                self._wake()
+
+    def asked(self) -> bool:
+        return self._event.is_set()
+
+    def wakes(self, wake: Callable[[], None]) -> None:
+        """How the waiting is woken."""
+        self._wake = wake
+
+
+class Lanes(Face):
+    """Every verb of a lane."""
+
+    def lanes(self) -> list[str]:
+        """Names of the lanes: those in prp.toml, and those that were ever used."""
+        return self._session.lanes()
+
+    def lane(self, name: str | None = None) -> LaneState:
+        """What stands in a lane now (default: the lane that is the record)."""
+        return self._lock(name).state()
+
+    def lane_log(self, name: str | None = None, *, count: int = 30) -> list[LogEvent]:
+        """What happened on a lane, newest first."""
+        return self._lock(name).log(count)
+
+    def landings(self, name: str | None = None, *, count: int = 30) -> list[LandingSeen]:
+        """Every landing, newest first: what was claimed, and what the remote was found to have."""
+        return ops.landings(self._lock(name), count)
+
+    def close_lane(self, reason: str, name: str | None = None) -> None:
+        """Take only fixes from now on, until a person opens the lane."""
+        self._lock(name).close(self.agent, said(reason))
+
+    def open_lane(self, reason: str, name: str | None = None) -> bool:
+        """Take everything again; False when the lane was open."""
+        from ..lock import Lost
+
+        return not isinstance(self._lock(name).open(self.agent, said(reason)), Lost)
+
+    def break_lock(self, fence: int, reason: str, name: str | None = None) -> bool:
+        """End whatever holds a lane under exactly this fence; False when that is not what holds it."""
+        from ..lock import Lost
+
+        return not isinstance(self._lock(name).break_(fence, self.agent, said(reason)), Lost)
+
+    def land(
+        self,
+        branch: str | None = None,
+        *,
+        prp: str | None = None,
+        wait_s: float = float("inf"),
+        on_stage: Callable[[Stage], None] | None = None,
+    ) -> Outcome:
+        """`prp land`: wait in line, rebase apart, prove, push, ask the remote.
+
+        `Outcome.state` says how it ended: "landed", "ci", "up-to-date", "queued" (`wait_s` was over), "unseen".
+        Raises UserError when it is refused. In the main thread, Ctrl-C leaves nothing behind.
+        """
+        from .. import land
+
+        session = self._session
+        job = land.job(session.repo, session.config, branch, prp and self._own_id(prp))
+        ears = land.Ears(on_stage or deaf, deaf, deaf, deaf)
+        return land.land(
+            *(session.repo, session.config, session.store(), session.agent, job, ears),
+            wait_s=wait_s,
+            url=session.url,
+        )
+
+    @contextlib.contextmanager
+    def hold(
+        self,
+        name: str | None = None,
+        *,
+        wait_s: float = 0.0,
+        on_change: Callable[[Queued], None] | None = None,
+        stop: Stop | None = None,
+    ) -> Iterator[Grip]:
+        """Hold a lane's merge lock for as long as the block lasts: nobody lands meanwhile. Renewed in the background.
+
+        Waits in line at most `wait_s` seconds. `stop` may end that from another thread. Raises UserError
+        "held" when the time is over, LaneClosed when the lane takes only fixes. Look at `lost()` before each step that
+        needs the lock: a hold ends at its cap, when somebody breaks it, or when the store stays away for a lease.
+        """
+        from .. import lane, waiting
+        from ..grip import Grip
+        from ..lock import Closed, Granted
+        from ..messages import lane as lane_say
+
+        session, lock = self._session, self._lock(name)
+        mine = lane.contender(
+            *(session.repo, session.agent, lock.lane, identity.process(os.getpid()), "hold", None, None)
+        )
+        own = uuid.uuid4().hex[:8]  # two holds of one process are two contenders
+        who = mine._replace(ticket=f"{mine.ticket}:{own}", hold=f"{mine.hold}:{own}")
+
+        def changed(answer: Queued) -> bool:
+            if on_change:
+                on_change(answer)
+            return answer.state.needs_look and lane.reconcile(session.repo, session.config, lock, who)
+
+        if stop:
+            stop.wakes(lambda: lock.wake(who.ticket))
+        asked = stop.asked if stop else None
+        got = waiting.wait(lock, who, max_wait_s=wait_s, on_change=changed, keep=False, stop=asked)
+        if isinstance(got, Closed):
+            raise lane_say.closed(got.state)
+        if not isinstance(got, Granted):
+            raise say.not_yours(got.state)
+        with Grip(session.config, session.repo.root, session.url, got.lease) as grip:
+            try:
+                yield grip
+            finally:
+                lock.release(grip.lease)
+
+    def _own_id(self, any_id: str) -> str:
+        state = ops.read_state(self._session)
+        found = state.resolve(any_id)
+        if found is None:
+            raise unknown(any_id, state)
+        return found.id

@@ -238,13 +238,14 @@ class Race:
         assert len(state.prps) == count and {p.status for p in state.prps.values()} == {"complete"}
         known, working, done = prps.graph.needs(state), dict[str, str](), set[str]()
         started, most, before = dict[str, int](), 0, dict[str, str]()
+        completing = set[str]()  # whose agent may take another: `per_agent` counts what is in progress
         told = events.tail(self.desks[0].store, 10_000)
         for e in told:
             prp_id, agent = e.prp or "", e.agent or ""
             if e.event in ("started", "taken-over"):
                 assert prp_id not in working and prp_id not in done
                 assert set(known[prp_id]) <= done, f"{prp_id} was started before {known[prp_id]}"
-                held = [i for i, who in working.items() if who == agent]
+                held = [i for i, who in working.items() if who == agent and i not in completing]
                 assert not held, f"{agent} has two: {prp_id} and {[(x.event, x.prp) for x in told if x.prp in held]}"
                 working[prp_id] = agent
                 started[prp_id] = started.get(prp_id, 0) + 1
@@ -259,6 +260,10 @@ class Race:
                 assert prp_id not in done, f"{prp_id} is complete twice"
                 working.pop(prp_id)
                 done.add(prp_id)
+            if e.event == "completing":
+                completing.add(prp_id)
+            elif e.event in ("complete-undone", "completing-lapsed", "undone", "lapsed", "started", "taken-over"):
+                completing.discard(prp_id)
             before[prp_id] = e.event
         assert len(done) == count and most > 1
         assert lapses or set(started.values()) == {1}

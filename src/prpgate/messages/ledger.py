@@ -58,6 +58,15 @@ def refusal(findings: Sequence[Finding], outcome: str = STAGED) -> str:
     return "\n".join(lines)
 
 
+def command_in(fix: str | None) -> str | None:
+    """The command that a fix names, for programs; None where somebody has to decide first."""
+    lines = (fix or "").splitlines()
+    named = [line.strip() for line in lines[1:] if line.startswith("  ")]
+    if named:
+        return named[-1]
+    return lines[0] if len(lines) == 1 and lines[0].startswith(("prp ", "git ")) and "TITLE" not in lines[0] else None
+
+
 def and_more(shown: Sequence[str], total: int) -> str:
     more = total - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")

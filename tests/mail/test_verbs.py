@@ -198,7 +198,7 @@ def test_prpgate_tells_whose_claim_ended_and_who_took_over(desks: tuple[Clone, C
     ben.prp("start", "P1-003")
     client = server.redis()
     raw = json.loads(str(client.hget("prp:{example/app}:claims", "P1-003")))
-    client.hset("prp:{example/app}:claims", "P1-003", json.dumps({**raw, "deadline": 1}))
+    client.hset("prp:{example/app}:claims", "P1-003", json.dumps({**raw, "deadline": 1, "over": 1}))
     ana.prp("list")
     ana.prp("list")
     (lapsed,) = ask(ben, "inbox")["messages"]

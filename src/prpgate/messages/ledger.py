@@ -310,10 +310,10 @@ def merge_lost(newest: str) -> Said:
     )
 
 
-def bare_complete(rev: str) -> Said:
+def bare_complete(rev: str, prp_id: str) -> Said:
     return Said(
         f"complete ({rev}), but only the ledger changes and there is no evidence",
-        "Let it travel in the commit that carries the work.",
+        f"Let it travel in the commit that carries the work, or take it back:\n  prp complete {prp_id} --undo",
     )
 
 

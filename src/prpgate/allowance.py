@@ -46,7 +46,7 @@ def _file(repo: Repo, sha: str) -> str:
 def allow(repo: Repo, sha: str, reason: str) -> Permission:
     """Let this commit land once on a lane, whatever stands against it but git itself. Raises UsageError."""
     if not FULL_ID.fullmatch(sha):
-        raise UsageError(say.no_full_id(sha), code="usage", next_action=say.allow_command("FULL-COMMIT-ID"))
+        raise UsageError(say.no_full_id(sha), code="usage", next_action="prp server allow --help")
     if not reason.strip():
         raise UsageError(say.NO_REASON, code="usage", next_action=say.allow_command(sha))
     given = Permission(identity.agent(repo).name, reason.strip(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))

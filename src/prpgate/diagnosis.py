@@ -125,9 +125,7 @@ def _lane(session: Session) -> Iterator[Fact]:
         yield Fact("warning", f"{config.remote} does not answer: {e.message}", f"git ls-remote {config.remote}")
     if not config.smoke:
         here = policy.working_tree(session.repo)
-        what = "is not on the lane yet: commit and push it" if here and here.smoke else f"is missing in {FILE}"
-        yield Fact(
-            "warning",
-            f"[[smoke]] {what}; until then no landing can be proven green",
-            "git push" if here and here.smoke else f"edit {FILE}",
-        )
+        ready = here is not None and bool(here.smoke)
+        what = "is not on the lane yet: commit and push it" if ready else f"is missing: declare a step in {FILE}"
+        until = f"[[smoke]] {what}; until then no landing can be proven green"
+        yield Fact("warning", until, "git push" if ready else None)

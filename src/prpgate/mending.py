@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import claimfile, install, ledger, ledger_edit, ledger_tidy, live, sync
+from . import claimfile, driver_setup, install, ledger, ledger_edit, ledger_tidy, live, sync
 from .errors import CouldNotTell, StoreDown, UserError
 from .messages import mending as say
 from .messages.install import INSTALL
@@ -60,6 +60,15 @@ def hooks(session: Session) -> Fix | None:
         return [*done, *(say.still(text) for text in left)]
 
     return Fix("hooks", [f.text for f in wrong], act)
+
+
+def merge_driver(session: Session) -> Fix | None:
+    """The ledger's merge driver, missing or set up for another interpreter or path."""
+    repo, config = session.repo, session.config
+    wrong = [f for f in driver_setup.inspect(repo, config) if f.level != "ok" and f.command == INSTALL]
+    if not wrong:
+        return None
+    return Fix("merges", [f.text for f in wrong], lambda: [driver_setup.install(repo, config).detail])
 
 
 def stats(session: Session) -> Fix | None:
@@ -131,4 +140,4 @@ def cursor(session: Session) -> Fix | None:
     return Fix("sync", [say.behind(move.report)], act)
 
 
-FIXES: tuple[Look, ...] = (hooks, stats, claims, cursor)
+FIXES: tuple[Look, ...] = (hooks, merge_driver, stats, claims, cursor)

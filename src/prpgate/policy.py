@@ -83,6 +83,7 @@ def require(repo: Repo) -> Config:
     """`find`, or a UsageError that names `prp init`."""
     config = find(repo)
     if config is None:
+        _ = repo.top  # a bare repository has none, and says so
         raise UsageError(
             f"no {FILE} here: this repository does not use prpgate yet.", code="no-config", next_action="prp init"
         )

@@ -338,7 +338,7 @@ def bare_complete(before: Ledger, after: Ledger) -> list[Finding]:
         if prp.status != COMPLETE or prp.rev is None or (was is not None and was.rev == prp.rev):
             continue
         if all(prp.fields.get(field) is None for field in seal.EVIDENCE):
-            judge.note("PRP128", prp, "status", say.bare_complete(prp.rev))
+            judge.note("PRP128", prp, "status", say.bare_complete(prp.rev, prp.id))
     return judge.findings
 
 

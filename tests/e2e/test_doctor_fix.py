@@ -41,6 +41,15 @@ def test_it_shows_first_and_mends_when_told(project: Project) -> None:
     assert "nothing to tidy" in ben.prp("ledger", "tidy").out
 
 
+def test_the_merge_driver_is_mended_too(project: Project) -> None:
+    ben = project.join("ben")
+    ben.git("config", "--remove-section", "merge.prp")
+    assert "merges: " in ben.prp("doctor", "--fix").out
+    ben.prp("doctor", "--fix", "--yes")
+    assert ben.git("config", "merge.prp.driver").out
+    assert "Nothing to mend" in ben.prp("doctor", "--fix").out
+
+
 def test_a_live_claim_is_left_alone_and_a_store_that_is_behind_is_synced(project: Project) -> None:
     ana, ben = project.ana, project.join("ben")
     ben.prp("ledger", "tidy")

@@ -110,4 +110,4 @@ def test_a_ledger_that_lost_its_seals_is_reported_and_merged(pair: tuple[Clone, 
     done = ann.git("pull", "-q", "--ff-only")
     assert ann.head == sha
     assert "no valid seal" in done.err
-    assert done.err.rstrip().endswith("prp redis-sync")
+    assert done.err.rstrip().endswith("prp sync")

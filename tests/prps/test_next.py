@@ -105,6 +105,13 @@ def test_paths_that_are_somebodys_alone(world: World, server: Server) -> None:
     assert eve.claim_next().prp.id == "P1-002"
 
 
+def test_a_prp_that_is_taken_up_again_has_its_paths_again(world: World, server: Server) -> None:
+    text = OLD.replace("title: The work of P1-001\n", "title: x\n    paths: {exclusive: [src/auth]}\n")
+    (ann,) = office(world, server, "ann", ledger=text)
+    claim = ann.reopen("P1-001", "it broke").prp.claim
+    assert claim is not None and claim.exclusive == ("src/auth",)
+
+
 def test_a_closed_lane_keeps_everybody_from_starting(world: World, server: Server) -> None:
     ann, eve = office(world, server, "ann", "eve")
     lock = MergeLock(ann.store, "main", ann.config.times)

@@ -73,9 +73,14 @@ def release(args: argparse.Namespace, out: Output) -> int:
         args,
         out,
         lambda ctx: prps.release(ctx, args.id, args.note),
-        lambda p: f"{p.id} is {p.status}, and nobody's: anybody may take it",
+        _free_again,
         "prp next",
     )
+
+
+def _free_again(p: PrpState) -> str:
+    to = p.marks.get("assigned", {}).get("agent")
+    return f"{p.id} is {p.status}, and nobody's: {f'only {to}' if to else 'anybody'} may take it"
 
 
 def handover(args: argparse.Namespace, out: Output) -> int:
@@ -112,7 +117,12 @@ def assign(args: argparse.Namespace, out: Output) -> int:
     from .. import prps
 
     if bool(args.agent) == args.clear:
-        raise UsageError("assign to whom? An agent, or --clear.", code="usage", next_action="prp assign ID AGENT")
+        raise UsageError(
+            "assign to whom? An agent's name, or --clear.",
+            code="usage",
+            hint=f"prp assign {args.id} NAME directs it; these are known:",
+            next_action="prp agents",
+        )
 
     def said(p: PrpState) -> str:
         to = p.marks.get("assigned", {}).get("agent")

@@ -7,7 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from .. import ops
-from ..errors import OK, UsageError, UserError
+from ..errors import OK, UsageError
 from ..messages import lane as words
 from ..messages.fixes import goes_first
 from ..messages.land import turn
@@ -74,7 +74,9 @@ def break_(args: argparse.Namespace, out: Output) -> int:
     lock = session.lock(name)
     before = lock.state()
     if not args.reason.strip():
-        raise UserError("a reason is needed: the holder will read it.", code="usage")
+        raise UsageError(
+            "a reason is needed: the holder will read it.", code="usage", next_action="prp lock break --help"
+        )
     answer = lock.break_(args.fence, session.agent.name, args.reason)
     if isinstance(answer, Lost):
         raise words.not_broken(answer.state, args.fence)
@@ -88,7 +90,7 @@ def break_(args: argparse.Namespace, out: Output) -> int:
 
 def close(args: argparse.Namespace, out: Output) -> int:
     session = ops.Session(url=args.redis_url)
-    name, reason = args.lane or session.config.ledger_lane, _reason(args)
+    name, reason = session.lanes(args.lane or session.config.ledger_lane)[0], _reason(args)
     state = session.lock(name).close(session.agent.name, reason).state
     out.say(f"{name} is closed. It takes only fixes until you, or somebody else, opens it:")
     out.say(f'  prp lane open {quote(name)} --reason "why"')
@@ -101,7 +103,7 @@ def open_(args: argparse.Namespace, out: Output) -> int:
     from ..lock import Lost
 
     session = ops.Session(url=args.redis_url)
-    name, reason = args.lane or session.config.ledger_lane, _reason(args)
+    name, reason = session.lanes(args.lane or session.config.ledger_lane)[0], _reason(args)
     lock = session.lock(name)
     closed = lock.state().closed
     theirs = closed and closed.kind == "person" and closed.by != session.agent.name
@@ -118,12 +120,16 @@ def open_(args: argparse.Namespace, out: Output) -> int:
 
 def _reason(args: argparse.Namespace) -> str:
     if not args.reason.strip():
-        raise UserError("a reason is needed: everybody who is refused will read it.", code="usage")
+        raise UsageError(
+            "a reason is needed: everybody who is refused will read it.", code="usage", next_action="prp lane log"
+        )
     return str(args.reason)
 
 
 def landings(args: argparse.Namespace, out: Output) -> int:
     """Newest last, one line a commit that was pushed or was found in the branch."""
+    if args.count < 1:
+        raise UsageError("-n wants a number from 1 up.", code="usage", next_action="prp lane log -n 30")
     session = ops.Session(url=args.redis_url)
     found = []
     for name in session.lanes(args.lane):

@@ -149,13 +149,13 @@ def _acknowledge(session: ops.Session, ids: list[str], out: Output) -> int:
         before = f" ({len(done.already)} had been before)" if done.already else ""
         out.say(f"Acknowledged: {len(done.acked)}{before}. {done.unread} unread.", colour="green")
     if done.unknown:
-        out.note(say.not_yours(done.unknown), colour="yellow")
+        out.note(f"prp: {say.not_yours(done.unknown)}.\n  prp inbox --all", colour="yellow")
     shape: dict[str, Any] = {**done._asdict()}
     if not done.unknown:
         out.answer(**shape)
         return OK
     if out.json:
-        out.refused_with(say.not_yours(done.unknown), "unknown-message", "prp inbox", **shape)
+        out.refused_with(say.not_yours(done.unknown), "unknown-message", "prp inbox --all", **shape)
     return REFUSED
 
 

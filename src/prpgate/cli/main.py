@@ -415,7 +415,9 @@ def unknown(argv: Sequence[str]) -> UserError:
     word = argv[0]
     family = [name for name in VERBS if name.startswith(word + " ")]
     if family:
-        return UsageError(f"{word} what? {', '.join(family)}.", code="usage", next_action=f"prp {family[0]}")
+        # One that only looks, and needs nothing else to be typed.
+        looks = next((name for name in family if name.endswith((" status", " log"))), f"{family[0]} --help")
+        return UsageError(f"{word} what? {', '.join(family)}.", code="usage", next_action=f"prp {looks}")
     if word.startswith("-"):
         return UsageError(f"{word} goes after the command.", code="usage", next_action="prp --help")
     # What begins like it is meant rather than what is spelled like it: stat is status, not start.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from .. import ops
-from ..errors import OK, REFUSED, UsageError, UserError
+from ..errors import OK, REFUSED, UsageError
+from ..gitrepo import lane_of
 from ..messages import lane as words
+from ..messages.ledger import command_in
 from ..model import STATUSES
 from .mail import unread_note
 
@@ -17,9 +20,12 @@ if TYPE_CHECKING:
     from ..output import Output
     from ..prps import Context, Done, PrpState
 
-# -a: the milestone was just written to the ledger, which is a tracked file.
+# -a: the milestone was just written to the ledger; a file that git does not know is added first (`_as_it_works_here`).
 COMMIT = 'git commit -a -m "feat({id}): what you did" && git push'
 COMMIT_DONE = 'git commit -a -m "{id}: complete" && git push'
+
+
+NO_SMOKE = "No [[smoke]] step is declared in prp.toml, so nothing can become green: declare one, and land that."
 
 
 def _claim_words(p: PrpState) -> str:
@@ -38,13 +44,14 @@ def _status_words(p: PrpState) -> str:
 def status(args: argparse.Namespace, out: Output) -> int:
     from .. import gates
     from ..messages import gates as said
+    from ..messages.prps import unknown
 
     session = ops.Session(url=args.redis_url)
     state = ops.read_state(session)
     if args.id:
         p = state.resolve(args.id)
         if p is None:
-            raise _unknown(args.id, state.prps)
+            raise unknown(args.id, state)
         _show(p, out)
         left = notes_of(session, p, out)
         gate_runs = gates.last(session.repo.git_dir, p.id)
@@ -54,7 +61,8 @@ def status(args: argparse.Namespace, out: Output) -> int:
         return OK
     counts = {s: sum(p.status == s for p in state.prps.values()) for s in STATUSES}
     out.say(f"{session.config.project}: {len(state.prps)} PRPs", colour="bold")
-    out.say("  " + ", ".join(f"{n} {s}" for s, n in counts.items() if n))
+    if state.prps:
+        out.say("  " + ", ".join(f"{n} {s}" for s, n in counts.items() if n))
     mine = [p for p in state.prps.values() if p.claim and p.claim.live and p.claim.agent == session.agent.name]
     for p in mine:
         out.say(f"  yours: {p.id}  {p.title}  ({words.span(p.claim.deadline_s if p.claim else 0)} left)")
@@ -84,10 +92,17 @@ def _show(p: PrpState, out: Output) -> None:
     rows += [("blocked", f"{said[0]['reason']} (by {said[0]['by']})")] if said[0] else []
     rows += [("assigned", f"{said[1]['agent']} (by {said[1]['by']})")] if said[1] else []
     shown = {"title", "status", "id"}
-    rows += [(k, v) for k, v in p.fields.items() if k not in shown and v not in (None, "", [])]
+    rows += [(k, _plain(v)) for k, v in p.fields.items() if k not in shown and v not in (None, "", [])]
     out.table([("  " + k, v) for k, v in rows])
     for line in p.orphaned:
         out.say(f"  without effect: {line} (the lane went on without it)", colour="yellow")
+
+
+def _plain(value: Any) -> str:
+    """A field as people read it: lists with commas, `exclusive: src/auth/**; shared: docs/*.md`."""
+    if isinstance(value, dict):
+        return "; ".join(f"{k}: {_plain(v)}" for k, v in value.items())
+    return ", ".join(map(_plain, value)) if isinstance(value, list) else str(value)
 
 
 def notes_of(session: ops.Session, p: PrpState, out: Output) -> list[dict[str, str]]:
@@ -150,9 +165,10 @@ def verb(
         out.say(note)
     if done.changed_file:
         out.say(f"Written to {done.changed_file}; commit it with the work.")
-    if then in (COMMIT, COMMIT_DONE) and not done.changed_file:
+    if then.startswith("git commit -a") and not done.changed_file:
         then = "prp status {id}"
-    out.say("  " + then.format(id=done.prp.id))
+    action = _as_it_works_here(session, done.changed_file, then.format(id=done.prp.id))
+    out.say(f"  {action}")
     claim = done.prp.claim
     out.answer(
         prp=ops.prp_json(done.prp, whole=True),
@@ -161,9 +177,21 @@ def verb(
         notes=list(done.notes),
         fence=claim.fence if claim else None,
         lease_s=claim.deadline_s if claim else None,
-        next_action=then.format(id=done.prp.id),
+        next_action=action,
     )
     return OK
+
+
+def _as_it_works_here(session: ops.Session, file: str | None, command: str) -> str:
+    """A `git commit -a && git push` that also takes a ledger file which git does not know yet, and from a branch that
+    is no lane lands: such a branch often has no upstream to push to."""
+    if not file or not command.startswith("git commit -a"):
+        return command
+    repo, config = session.repo, session.config
+    if lane_of(config, config.remote, f"refs/heads/{repo.branch}") is None:
+        command = command.replace("&& git push", "&& prp land")
+    known = repo.maybe("ls-files", "--", f":/{file}")
+    return command if known else f"git add {quote(':/' + file)} && {command}"
 
 
 def new(args: argparse.Namespace, out: Output) -> int:
@@ -222,8 +250,7 @@ def complete(args: argparse.Namespace, out: Output) -> int:
     from .. import policy
     from ..gitrepo import Repo
 
-    if not (policy.require(Repo.found())).smoke:
-        out.note("No [[smoke]] step is declared in prp.toml, so nothing can become green: declare one, and land that.")
+    provable = bool(policy.require(Repo.found()).smoke)
 
     def said(p: PrpState) -> str:
         if p.status == "complete":
@@ -231,7 +258,9 @@ def complete(args: argparse.Namespace, out: Output) -> int:
         return f"{p.id} is completing: it is complete once this line has landed and the smoke gate is green on it"
 
     def act(ctx: Context) -> Done:
-        return prps.complete(ctx, args.id, on_line=lambda step, line: out.note(f"{step} | {line}"))
+        done = prps.complete(ctx, args.id, on_line=lambda step, line: out.note(f"{step} | {line}"))
+        # A refusal says it itself.
+        return done if provable else done._replace(notes=[*done.notes, NO_SMOKE])
 
     return verb(args, out, act, said, COMMIT_DONE)
 
@@ -245,19 +274,6 @@ def reopen(args: argparse.Namespace, out: Output) -> int:
         lambda ctx: prps.reopen(ctx, args.id, args.reason),
         lambda p: f"{p.id} is in progress again, and yours",
         COMMIT,
-    )
-
-
-def _unknown(given: str, known: Any) -> UserError:
-    import difflib
-
-    near = difflib.get_close_matches(given, list(known), n=3)
-    hint = f"Did you mean {', '.join(near)}?" if near else None
-    return UserError(
-        f"{given!r} is no PRP of this project.",
-        code="unknown-prp",
-        hint=hint,
-        next_action=f"prp status {near[0]}" if near else "prp list",
     )
 
 
@@ -277,7 +293,8 @@ def check(args: argparse.Namespace, out: Output) -> int:
     if out.json:
         shape: dict[str, Any] = {"findings": [ops.finding_json(f) for f in found]}
         if errors:
-            out.refused_with(f"{len(errors)} errors in {judged}", "findings", errors[0].fix, **shape)
+            fix = errors[0].fix
+            out.refused_with(f"{len(errors)} errors in {judged}", "findings", command_in(fix), hint=fix, **shape)
         else:
             out.answer(**shape)
         return REFUSED if errors else OK

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .. import server
 from ..errors import OK
 from ..messages import server as say
+from ..messages.install import NOTHING_HERE
 
 if TYPE_CHECKING:
     import argparse
@@ -24,7 +25,7 @@ def install(args: argparse.Namespace, out: Output) -> int:
 
 def uninstall(args: argparse.Namespace, out: Output) -> int:
     report = server.uninstall_hooks(server.served(args.path))
-    for line in report.lines:
+    for line in report.lines or [NOTHING_HERE]:
         out.say(line)
     out.answer(hooks=report._asdict(), next_action=None)
     return OK

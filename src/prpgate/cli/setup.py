@@ -56,7 +56,8 @@ def init(args: argparse.Namespace, out: Output) -> int:
             raise UsageError(
                 f"{settings.FILE} is there already; --{asked[0]} would not change it.",
                 code="usage",
-                next_action=f"edit {settings.FILE}, then prp init",
+                hint=f"Edit {settings.FILE} and land it: what stands on the lane counts. Then, without --{asked[0]}:",
+                next_action="prp init",
             )
         out.say(f"{settings.FILE} is there already: {config.project}. It stays as it is.")
     report = hooks.install(repo, config)
@@ -65,6 +66,9 @@ def init(args: argparse.Namespace, out: Output) -> int:
     synced = _bring_up(repo, config, args.redis_url, out, adopt=wrote)
     shims = _shims(repo, out) if args.ancestor_shims else []
     then = "prp status"
+    if shims and not wrote:
+        names = " ".join(quote(f":/{name}") for name in shims)
+        then = f'git add {names} && git commit -m "Old scripts lead to prpgate" && git push'
     if wrote or not repo.maybe("ls-files", "--error-unmatch", settings.FILE):
         then = f'git add :/{settings.FILE} && git commit -m "Use prpgate"'
         if repo.remote_url(config.remote) is not None:
@@ -191,6 +195,7 @@ def _merge_driver(repo: Repo, config: Config, out: Output) -> Setup:
 def uninstall(args: argparse.Namespace, out: Output) -> int:
     from .. import driver_setup
     from .. import install as hooks
+    from ..messages.install import NOTHING_HERE as nothing
 
     repo = Repo.found()
     report = hooks.uninstall(repo)
@@ -198,14 +203,30 @@ def uninstall(args: argparse.Namespace, out: Output) -> int:
     driver = driver_setup.uninstall(repo)
     if driver.detail:
         out.say(driver.detail)
-    if args.all:
-        for name in (identity.FILE, "prp-claim", "prp-why"):
-            path = os.path.join(repo.git_dir, name)
-            if os.path.exists(path):
-                os.unlink(path)
-                out.say(f"Removed {name}.")
+    forgotten = _forget(repo) if args.all else []
+    for name in forgotten:
+        out.say(f"Removed {name}.")
+    if not (report.lines or driver.detail or forgotten):
+        out.say(nothing)
     out.answer(hooks=report._asdict(), merge_driver=driver._asdict())
     return OK
+
+
+def _forget(repo: Repo) -> list[str]:
+    """Take away what this worktree keeps for itself; the names of it."""
+    import shutil
+
+    gone = []
+    for name in (identity.FILE, "prp-claim", "prp-scopes", "prp-why", "prp-renewed", "prp-seen", "prp-gates"):
+        path = os.path.join(repo.git_dir, name)
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        elif os.path.exists(path):
+            os.unlink(path)
+        else:
+            continue
+        gone.append(name)
+    return gone
 
 
 def whoami(args: argparse.Namespace, out: Output) -> int:

@@ -74,7 +74,10 @@ def redis_sync(args: argparse.Namespace, out: Output) -> int:
         out.say(f"  conflict: {prp_id}: {text}", colour="yellow")
     if report.note:
         out.say(report.note)
-    out.answer(**ops.sync_json(report))
+    then = "prp sync" if report.conflicts else None  # says what stands against what, and how to settle it
+    if then:
+        out.say(f"  {then}")
+    out.answer(**ops.sync_json(report), next_action=then)
     return OK
 
 

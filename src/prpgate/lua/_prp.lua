@@ -148,7 +148,7 @@ end
 local function grant(id, me)
   local fence = math.max(tonumber(redis.call('GET', fences) or '0') + 1, now) -- it grows across a wiped store too
   redis.call('SET', fences, string.format('%.0f', fence))
-  local brief = get(briefs, id) or {}
+  local brief = get(briefs, id) or get(abouts, id) or {} -- what is complete has no brief until it is taken up again
   local claim = { agent = me.agent, fence = fence, since = now, host = me.host, git_dir = me.git_dir,
     branch = me.branch, exclusive = brief.exclusive, shared = brief.shared }
   extend(id, claim, me)

@@ -294,14 +294,14 @@ def in_the_way(held: Held, paths: Sequence[str], left_s: float) -> str:
 
 
 def scope_way_out(held: Held) -> str:
-    command = f"prp status {shlex.quote(inert(held.id))}"
-    return f"Ask {inert(held.agent)}, work elsewhere, or see whether it still holds: {command}"
+    ask = f"Ask {inert(held.agent)}, work elsewhere, or see whether it still holds:"
+    return f"{ask}\n  prp status {shlex.quote(inert(held.id))}"
 
 
 def scopes_text(found: Sequence[tuple[Held, Sequence[str]]], now_s: float, refused: bool) -> str:
     lines = [in_the_way(held, paths, held.until - now_s) for held, paths in found[:5]]
     lines += [f"and {len(found) - 5} more"] if len(found) > 5 else []
-    return "\n".join([*lines, f"  {scope_way_out(found[0][0])}", SCOPE_REFUSED if refused else SCOPE_WARNED])
+    return "\n".join([*lines, SCOPE_REFUSED if refused else SCOPE_WARNED, scope_way_out(found[0][0])])
 
 
 SCOPE_REFUSED = "Not committed. Your staging is unchanged. git commit --no-verify goes round this once."

@@ -54,7 +54,7 @@ REFRESHED = "prp: the lane's prp.toml changed; the hooks follow it now"
 def conflicts(count: int) -> str:
     one = count == 1
     what = "entry of the ledger has" if one else "entries of the ledger have"
-    return f"prp: {count} {what} no valid seal, the last valid one stands\n  prp redis-sync"
+    return f"prp: {count} {what} no valid seal, the last valid one stands\n  prp sync"
 
 
 def not_synced(why: str) -> str:

@@ -24,6 +24,8 @@ def not_writable(path: str, why: str) -> str:
     return f"{path} cannot be written: {why}."
 
 
+NOTHING_HERE = "Nothing of prpgate is installed here."
+
 # --- install and uninstall -------------------------------------------------------------------------------------------
 OWN_CHECKOUT = "git runs the hooks of this checkout itself (core.hooksPath): no stubs are needed."
 HUSKY = "husky writes its hooks anew on every npm install: run prp install after it, or add it to the prepare script."

@@ -110,7 +110,9 @@ def closed(state: LaneState) -> LaneClosed:
     c = state.closed
     assert c is not None
     opens = "a person opens it" if c.kind == "person" else "such a fix is green, or a person opens it"
-    back = ("or take it back", "prp land --revert") if c.culprit_sha else None
+    back = ("or take it back", "prp land --revert")
+    if not c.culprit_sha:
+        back = ("whoever may open it", f'prp lane open {quote(state.name)} --reason "why"')
     return LaneClosed(
         f"{state.name} is closed by {inert(c.by)} since {clock(-c.since_ms / 1000)}: {sentence(c.reason)} "
         "Nothing is lost.",
@@ -130,7 +132,7 @@ def sentence(text: str) -> str:
 
 def closed_by_a_person(lane: str, closing: Closing) -> UserError:
     return UserError(
-        f"{lane} was closed by {inert(closing.by)}: {inert(closing.reason)} What a person closed, a person opens.",
+        f"{lane} was closed by {inert(closing.by)}: {sentence(closing.reason)} What a person closed, a person opens.",
         code="closed-by-person",
         hint="You are a program here (PRP_AGENT, or the name of this worktree).",
         next_action="prp lock status",

@@ -58,6 +58,15 @@ def refusal(findings: Sequence[Finding], outcome: str = STAGED) -> str:
     return "\n".join(lines)
 
 
+def command_in(fix: str | None) -> str | None:
+    """The command that a fix names, for programs; None where somebody has to decide first."""
+    lines = (fix or "").splitlines()
+    named = [line.strip() for line in lines[1:] if line.startswith("  ")]
+    if named:
+        return named[-1]
+    return lines[0] if len(lines) == 1 and lines[0].startswith(("prp ", "git ")) and "TITLE" not in lines[0] else None
+
+
 def and_more(shown: Sequence[str], total: int) -> str:
     more = total - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
@@ -301,10 +310,10 @@ def merge_lost(newest: str) -> Said:
     )
 
 
-def bare_complete(rev: str) -> Said:
+def bare_complete(rev: str, prp_id: str) -> Said:
     return Said(
         f"complete ({rev}), but only the ledger changes and there is no evidence",
-        "Let it travel in the commit that carries the work.",
+        f"Let it travel in the commit that carries the work, or take it back:\n  prp complete {prp_id} --undo",
     )
 
 

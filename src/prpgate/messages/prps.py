@@ -71,7 +71,10 @@ def no_title() -> UsageError:
 
 def bad_id(prp_id: str, pattern: str) -> UsageError:
     return UsageError(
-        f"{inert(prp_id)} is no PRP id here: ids are like {inert(pattern)} (id_pattern in prp.toml).", code="id-shape"
+        f"{inert(prp_id)} is no PRP id here: ids are like {inert(pattern)} (id_pattern in prp.toml).",
+        code="id-shape",
+        hint="Without --id it gets the next free one:",
+        next_action='prp new "title"',
     )
 
 
@@ -192,7 +195,7 @@ def _by_state(verb: str, letter: str, p: PrpState, state: State, who: str) -> Us
         )
     if letter == "C":
         return UserError(
-            f"{p.id} is completing: {who} says it is done, and its line waits to land. {quiet}",
+            f"{p.id} is completing: its line waits to land ({who}). {quiet}",
             code="completing",
             next_action=f"prp complete {p.id} --undo"
             if verb in ("complete", "start", "release", "handover", "deprecate")
@@ -257,6 +260,7 @@ def stale(p: PrpState, entry: Prp | None, branch: str | None) -> UserError:
         place,
         code="stale-line",
         hint=f"That line was written by {inert(last.agent)} on {on} and has not landed yet.",
+        when=None if elsewhere else "once it has landed",
         next_action=f"git merge {shlex.quote(last.branch)}" if elsewhere else "git pull --rebase --autostash",
     )
 
@@ -415,5 +419,5 @@ def not_yours(prp: Prp, p: PrpState) -> tuple[str, str]:
 def not_in_store(prp: Prp) -> tuple[str, str]:
     return (
         f"the store does not know rev {prp.rev} ({inert(prp.status)})",
-        "git fetch && prp redis-sync; milestones are made by prp start, complete and the like",
+        "It may come from another branch, or was made with another store:\n  git fetch && prp redis-sync",
     )

@@ -291,7 +291,7 @@ def why(ctx: Context, id: str) -> Why:
     if p.phase is not None:
         return Why(p, [say.unlanded(p)])
     answer = picking.ask(ctx, "why", id=p.id)
-    if p.claim and p.claim.agent == ctx.agent.name and not p.claim.reserved:
+    if p.claim and p.claim.live and p.claim.agent == ctx.agent.name and not p.claim.reserved:
         return Why(p, [say.mine(p)])
     found = []
     for o in picking.many(answer["obstacles"]):

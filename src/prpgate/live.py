@@ -39,7 +39,7 @@ class Claim(NamedTuple):
     branch: str | None
     host: str
     git_dir: str
-    live: bool  # False while the PRP is complete or deprecated: the claim has no effect then
+    live: bool  # False while the PRP is not in progress: the claim has no effect then
     raw: str  # as the store has it
     suspect: bool  # the lease is over; until `over_s` it is still the agent's, to renew or release
     over_s: int  # seconds until anybody may take the PRP

@@ -161,19 +161,20 @@ def run(
     for _ in range(TRIES):
         at = look_at(ctx, any_id) if picked else look(ctx, any_id)
         p = at.prp
+        usable = stands_on(p) if verb == "start" else [p.seal]
         line = next_line(ctx, verb, at, fields_of(at))
         if gate is not None and gates.applies(ctx, gate, p):
-            if line.on not in stands_on(p):
+            if line.on not in usable:
                 raise not_current(ctx, at)
             notes += gates.require(ctx, gate, p, on_line)
             gate = None
             continue  # that took its time: look again
-        if at.entry is not None and at.here in stands_on(p):  # what cannot be edited is found out before all else
+        if at.entry is not None and at.here in usable:  # what cannot be edited is found out before all else
             ledger_edit.change(at.tree.files[at.entry.file], at.entry.file, p.id, line.fields)
         more = more_of() if more_of else []
         answer = call(ctx, f"prp_{verb}", p.id, live.dump_line(line), me(ctx, p.id, branch), *more)
         if answer["code"] == "changed":
-            if at.here not in stands_on(p):
+            if at.here not in usable:
                 raise not_current(ctx, at)
             continue  # somebody else was first: look again
         if not answer["ok"]:
@@ -186,7 +187,7 @@ def run(
             undo(ctx, p, line.seal, answer)
             raise
         keep_claim(ctx, p.id, answer)
-        if at.here not in stands_on(p):
+        if at.here not in usable:
             notes.append(taken_again(str(at.here)))
         return Done(now(ctx, p.id), file, False, notes + (notes_of(at) if notes_of else []))
     raise say.busy(any_id)
@@ -219,8 +220,8 @@ def lost_with_the_store(ctx: Context, verb: str, at: Look) -> bool:
 
 
 def stands_on(p: PrpState) -> list[str]:
-    """The seals that a new line may stand on: the effective one; and, when the claim under which that was written
-    ended before it landed, the one that the lane records."""
+    """The seals that the line of a start may stand on: the effective one; and, when the claim under which that was
+    written ended before it landed, the one that the lane records."""
     taken_over = p.status == IN_PROGRESS and p.phase is None and (p.claim is None or p.claim.reserved)
     return [p.seal, p.chain[0].on] if taken_over and p.chain and p.chain[0].on else [p.seal]
 

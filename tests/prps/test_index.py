@@ -73,7 +73,7 @@ def expected(state: prps.State, agent: str) -> list[str]:
     working = [p for p in open_ones if p.claim and letter(p) in "IC"]
     found = []
     for p in open_ones:
-        if letter(p) not in "VI" or p.claim or "blocked" in p.marks:
+        if letter(p) not in "VI" or (p.claim and p.claim.live) or "blocked" in p.marks:
             continue
         if p.marks.get("assigned", {}).get("agent", agent) != agent or not all(done(state, d) for d in p.depends_on):
             continue

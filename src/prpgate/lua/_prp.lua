@@ -127,6 +127,14 @@ local function same_place(claim, me)
   return claim and claim.agent == me.agent and claim.host == me.host and claim.git_dir == me.git_dir
 end
 
+-- The claim that counts. Work is under way in I, C and L; one that is left in another state (the lane went back behind
+-- the start) is in nobody's way.
+local function claim_of(id, letter)
+  local claim = get(claims, id)
+  if claim and (claim.reserved or letter == 'I' or letter == 'C' or letter == 'L') then return claim end
+  return nil
+end
+
 local function owns(claim, me)
   if not claim or claim.reserved or claim.agent ~= me.agent then return false end
   if me.fence ~= '' then return tostring(claim.fence) == me.fence end

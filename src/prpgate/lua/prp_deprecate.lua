@@ -5,7 +5,7 @@ local id, line, me = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
 reap()
 seen(me)
 local letter, top, chain, stands = state(id)
-local claim = get(claims, id)
+local claim = claim_of(id, letter)
 if letter == 'X' then return answer(true, 'already', { state = letter }) end
 if letter ~= 'N' and letter ~= 'V' and letter ~= 'I' then return refuse('not-deprecatable', letter, claim) end
 if claim and not owns(claim, me) then return refuse(not_own(claim, me), letter, claim) end

@@ -92,7 +92,7 @@ local raw = redis.call('HGETALL', claims)
 for i = 1, #raw, 2 do
   local id, claim = raw[i], cjson.decode(raw[i + 1])
   local brief = get(briefs, id)
-  if brief then
+  if brief and claim_of(id, brief.letter) then
     held[id] = claim
     if claim.reserved or brief.letter == 'I' or brief.letter == 'C' then present[#present + 1] = id end
     if claim.reserved or brief.letter == 'I' then

@@ -9,7 +9,7 @@ local id, line, me = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
 reap()
 seen(me)
 local letter, top, chain, stands = state(id)
-local claim = get(claims, id)
+local claim = claim_of(id, letter)
 local mine = same_place(claim, me)
 if letter == 'I' and claim and not claim.reserved then
   if claim.agent == me.agent and claim.git_dir == '' then -- handed over, and nobody has picked it up yet

@@ -162,7 +162,8 @@ def readable() -> str:
         for m, value in enumerate(ODD.values()):
             found.append(entry(f"P{n}-{m:03d}", **{field: value}))
     for value in IDS.values():
-        found.append(entry(value))
+        if not value.startswith("?"):  # longer than a key may be on one line
+            found.append(entry(value))
     return tracked(entry("P1-900", status="validated"), *found)
 
 

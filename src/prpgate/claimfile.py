@@ -34,9 +34,9 @@ def _rows(git_dir: str) -> list[Kept]:
     try:
         with open(_path(git_dir), encoding="utf-8", errors="surrogateescape", newline="\n") as f:
             parts = [line.rstrip("\n").split(" ", 2) for line in f]
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return []
-    return [Kept(*p) for p in parts if len(p) == 3]
+    return [Kept(*p) for p in parts if len(p) == 3 and p[1].isascii() and p[1].isdigit()]  # anything else is no fence
 
 
 def _write(git_dir: str, rows: list[Kept]) -> None:

@@ -22,6 +22,7 @@ WIP_STATUSES = ("in_progress", "completing", "landed")
 GATE_STEP_S, MOST_S = 600, 6 * 3600  # a step of a milestone's gate: when it names no time-out, and at most
 DEFAULT_ID_PATTERN = "(P[0-9]|PRP)-[0-9]+"
 NAME = re.compile(r"[^\s\x00-\x20\x7f~^:\\-][^\x00-\x20\x7f~^:\\]*")  # no option, no control character, no space
+LONGEST_GLOB, MOST_GLOBS = 200, 100  # of agents, ids and paths: the store compares them, and serves nobody meanwhile
 PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 
 
@@ -163,6 +164,9 @@ class _Reader:
                 raise self.wrong(f"{option}.{name}", value, "a whole number from 1 up")
             if allowed and name not in allowed:
                 raise self.wrong(option, name, "one of " + ", ".join(allowed))
+            if len(name) > LONGEST_GLOB or len(found) > MOST_GLOBS:
+                most = f"a table of at most {MOST_GLOBS} names of at most {LONGEST_GLOB} letters"
+                raise self.wrong(option, f"{name[:40]} ...", most)
         return found
 
     def lists(self, option: str) -> dict[str, tuple[str, ...]]:
@@ -172,6 +176,9 @@ class _Reader:
             items = [value] if isinstance(value, str) else value
             if not isinstance(items, list) or not items or not all(isinstance(v, str) and v for v in items):
                 raise self.wrong(f"{option}.{name}", value, "a text or a list of texts")
+            if len(items) > MOST_GLOBS or any(len(i) > LONGEST_GLOB for i in items):
+                most = f"at most {MOST_GLOBS} texts of at most {LONGEST_GLOB} letters"
+                raise self.wrong(f"{option}.{name}", f"{str(value)[:40]} ...", most)
             found[name] = tuple(items)
             self.taken.add(f"{option}.{name}")
         return found

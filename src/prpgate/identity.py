@@ -12,6 +12,7 @@ from .output import inert
 if TYPE_CHECKING:
     from .gitrepo import Repo
 
+LONGEST = 200  # of a name; mail takes no longer ones either
 FILE = "prp-agent"  # in the worktree's git dir: agents' shells are new processes each time
 
 
@@ -19,26 +20,36 @@ def agent(repo: Repo) -> Agent:
     """PRP_AGENT, else this worktree's file, else `git config prp.agent`, else the git user's e-mail."""
     named = os.environ.get("PRP_AGENT", "").strip()
     if named:
-        return Agent(inert(named), "PRP_AGENT")
+        return _agent(named, "PRP_AGENT")
     try:
         with open(os.path.join(repo.git_dir, FILE), encoding="utf-8", errors="replace") as f:
             kept = f.read().strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         kept = ""
     if kept:
-        return Agent(inert(kept), "this worktree")
+        return _agent(kept, "this worktree")
     listed = repo.maybe("config", "--get-regexp", r"^(prp\.agent|user\.email)$") or ""
     set_to = dict(line.partition(" ")[::2] for line in listed.split("\n"))  # the last one counts, as for git
     for option in ("prp.agent", "user.email"):
         value = set_to.get(option, "").strip()
         if value:
-            return Agent(inert(value), f"git config {option}")
+            return _agent(value, f"git config {option}")
     return Agent(f"{os.environ.get('USER') or os.getuid()}@{host()}", "user and host")
 
 
 def named(name: str) -> Agent:
     """A program that says itself who it is."""
-    return Agent(inert(name.strip()), "connect")
+    return _agent(name.strip(), "connect")
+
+
+def _agent(name: str, source: str) -> Agent:
+    """Raises UsageError for a name that nobody could be addressed by."""
+    shown = inert(name)
+    if len(shown) > LONGEST:
+        from .messages.mail import name_too_long
+
+        raise name_too_long(shown, source, LONGEST)
+    return Agent(shown, source)
 
 
 def is_person(who: Agent) -> bool:

@@ -262,6 +262,11 @@ def _folder_in_git(repo: Repo, folder: str, rev: str) -> list[str]:
     return [p.decode("utf-8", "surrogateescape") for p in out.split(b"\0") if p]
 
 
+def _misnamed(name: str) -> Ledger:
+    said = say.no_form("the file's name has a line break in it")
+    return empty()._replace(findings=(Finding("PRP109", ERROR, name, 1, 1, None, said.message, said.fix),))
+
+
 def load(repo: Repo, config: Config, rev: str | None) -> Ledger:
     """The ledger of the working tree (None), of the index (""), or of a commit.
 
@@ -276,8 +281,15 @@ def load(repo: Repo, config: Config, rev: str | None) -> Ledger:
         found = [_on_disk(repo.top, name) for name in names]
     else:
         names = _in_folder(path, _folder_in_git(repo, path, rev)) if config.one_file_per_prp else [path]
-        found = repo.blobs([f"{rev}:{name}" for name in names])
-    parsed = [parse(data, name) for name, data in zip(names, found, strict=True) if data is not None]
+        # git is asked for one file a line; a name that does not fit is wrong, and no reason to read none of the others
+        asked = [name for name in names if "\n" not in name]
+        texts = dict(zip(asked, repo.blobs([f"{rev}:{name}" for name in asked]), strict=True))
+        found = [texts.get(name, b"") for name in names]
+    parsed = [
+        parse(data, name) if "\n" not in name else _misnamed(name)
+        for name, data in zip(names, found, strict=True)
+        if data is not None
+    ]
     if parsed:
         return join(parsed) if config.one_file_per_prp else parsed[0]
     if rev and rev != "HEAD" and repo.sha(f"{rev}^{{tree}}") is None:

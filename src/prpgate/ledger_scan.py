@@ -10,7 +10,7 @@ import re
 DRAFT = "DRAFT-"  # and 8 hex digits, by chance: no two clones ask each other for it
 
 _KEY = rb"""(?m)^([ ]*)(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"'#{\[?&*!|>%@`-][^\s:{]*))[ ]*:(?=\s|$)"""
-_VALUE = rb"""(?m)^\s*["']?(?:id|stable_id|legacy_id)["']?[ ]*:[ ]*["']?([^\s"'#,}]+)"""
+_VALUE = rb"""(?m)^[ \t]*["']?(?:id|stable_id|legacy_id)["']?[ ]*:[ ]*["']?([^\s"'#,}]+)"""
 _WORD = rb"[A-Za-z0-9][A-Za-z0-9_.-]*"
 
 

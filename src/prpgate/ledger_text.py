@@ -141,6 +141,8 @@ class _Reader:
             raw, style, end = event.value, event.style or "", event.end_mark
             if "\0" in raw:
                 raise self.stop("PRP101", say.unseen_character("\0"), at)
+            if not raw.isascii() and (half := _half_a_character(raw)):
+                raise self.stop("PRP101", say.unseen_character(half), at)
             value = raw if style else plain(raw)
             last = self.block_end(at.index, end.index) if style in ("|", ">") else end.index
             return Node(value, at.index, last, at.line + 1, at.column + 1, style, raw, {})
@@ -228,6 +230,15 @@ def _unseen(data: bytes, text: str) -> int | None:
     return bad.start() if bad else None
 
 
+def _half_a_character(text: str) -> str:
+    """One that no file can hold: PyYAML's own parser takes an escape for it, libyaml does not. "": there is none."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as e:
+        return text[e.start]
+    return ""
+
+
 def _not_text(data: bytes, file: str, error: UnicodeDecodeError) -> Finding:
     line, start = data.count(b"\n", 0, error.start) + 1, data.rfind(b"\n", 0, error.start) + 1
     column = len(data[start : error.start].decode("utf-8", "replace")) + 1
@@ -269,7 +280,7 @@ def read(data: bytes, file: str) -> Text:
         said = say.not_yaml(e.problem or "", e.context or "", e.context_mark.line + 1 if e.context_mark else None)
         line, column = (mark_at.line + 1, mark_at.column + 1) if mark_at else (1, 1)
         return Text(text, bom, None, (Finding("PRP102", ERROR, file, line, column, None, said.message, said.fix),))
-    except yaml.YAMLError as e:
+    except (yaml.YAMLError, ValueError) as e:  # ValueError: PyYAML's own parser, of an escape for no character
         said = say.not_yaml(str(e).partition("\n")[0], "", None)
         return Text(text, bom, None, (Finding("PRP102", ERROR, file, 1, 1, None, said.message, said.fix),))
     return Text(text, bom, root, (), tuple(reader.twice))

@@ -7,6 +7,7 @@ recipient's own stream, so nothing that was sent while nobody listened is missed
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 PRIORITIES = ("low", "normal", "high", "urgent")
 MOST_BYTES = 16 * 1024  # of one message, as UTF-8
+OWN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # no colon: prpgate's own messages have one in theirs
 PAGE = 100  # messages that one look shows
 TRIES, AGAIN_S = 3, 0.3  # of sending under one id, when it is not known whether the store has it
 
@@ -96,6 +98,11 @@ def send(
     """
     _check(to, text, priority)
     own = id or new_id()
+    for name, value in (("--id", own), ("--reply-to", reply_to)):
+        if value and not (OWN_ID.fullmatch(value) or (name == "--reply-to" and len(value) <= 200)):
+            raise say.bad_id(name)
+    if prp is not None and len(prp) > 200:
+        raise say.bad_id("--prp")
     one = {"id": own, "from": sender.agent, "to": to, "text": text, "priority": priority}
     one |= {k: v for k, v in (("prp", prp), ("reply_to", reply_to)) if v}
     args = [registry.dump(one), sender.told(), registry.dump(registry.patterns(config))]

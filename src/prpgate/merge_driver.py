@@ -8,7 +8,7 @@ conflict. Nothing here asks git, a store or the network.
 
 from __future__ import annotations
 
-import re
+import io
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import seal
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 GROUP = frozenset({"rev", "deprecated", *seal.SEALED})
 DERIVED = "last_updated"  # like the file's `stats`: counted or stamped by whoever wrote last, and nobody's word
 MARK = 7  # git's own size of conflict markers
-_REGION = re.compile(rb"^(<{7,}) .*?^>{7,}[^\n]*(?:\n|\Z)", re.MULTILINE | re.DOTALL)
 
 Three = tuple[Part | None, Part | None, Part | None]  # base, ours, theirs
 Named = dict[str, Part]
@@ -119,7 +118,18 @@ def _one_prp(sides: Sequence[_Side]) -> bool:
 
 def _settled(base: bytes) -> bytes:
     """A base that is itself a merge with conflicts (of several merge bases): what was in conflict is no base at all."""
-    return _REGION.sub(b"", base) if b"<<<<<<<" in base else base
+    if b"<<<<<<<" not in base:
+        return base
+    kept: list[bytes] = []
+    region: list[bytes] = []
+    for line in io.BytesIO(base):
+        if region or (line.startswith(b"<<<<<<<") and line.lstrip(b"<").startswith(b" ")):
+            region.append(line)
+        else:
+            kept.append(line)
+        if region and line.startswith(b">>>>>>>"):
+            region = []
+    return b"".join(kept + region)  # one that never ends is none
 
 
 def _three(values: Sequence[bool]) -> bool:
@@ -251,18 +261,22 @@ def _order(base: Iterable[str], ours: Iterable[str], theirs: Iterable[str]) -> l
     known = set(base) & set(ours) & set(theirs)
     was, mine, other = ([n for n in side if n in known] for side in (base, ours, theirs))
     first, second = (theirs, ours) if mine == was != other else (ours, theirs)
-    found = list(first)
-    shared, placed = set(second), set(found)
+    there, shared = set(first), set(second)
+    behind: dict[str | None, list[str]] = {}  # what only the second has, by the name that both have before it
     before: str | None = None
     for name in second:
-        if name not in placed:
-            at = found.index(before) + 1 if before is not None else 0
-            while at < len(found) and found[at] not in shared:
-                at += 1
-            found.insert(at, name)
-            placed.add(name)
-        before = name
-    return found
+        if name in there:
+            before = name
+        else:
+            behind.setdefault(before, []).append(name)
+    found: list[str] = []
+    before = None
+    for name in first:
+        if name in shared:
+            found += behind.pop(before, [])
+            before = name
+        found.append(name)
+    return found + behind.pop(before, [])
 
 
 # --- the result, read again ------------------------------------------------------------------------------------------

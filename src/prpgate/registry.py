@@ -101,15 +101,35 @@ def roles_of(config: Config, name: str) -> tuple[str, ...]:
     return tuple(role for role, globs in config.roles.items() if any(fnmatchcase(name, g) for g in globs))
 
 
-def patterns(config: Config) -> list[tuple[str, str]]:
-    """(role, pattern of names as Lua takes it) of [roles]."""
-    return [(role, _pattern(glob)) for role, globs in config.roles.items() for glob in globs]
+def patterns(config: Config) -> list[tuple[str, list[Any]]]:
+    """(role, glob of names as the scripts take it) of [roles]."""
+    return [(role, _letters(glob)) for role, globs in config.roles.items() for glob in globs]
 
 
-def _pattern(glob: str) -> str:
-    """`*` and `?` are what they are in a glob; everything else is itself."""
-    letters = {"*": ".*", "?": "."}
-    return "^" + "".join(letters.get(c) or (c if c.isalnum() else "%" + c) for c in glob) + "$"
+def _letters(glob: str) -> list[Any]:
+    """A glob cut up for `_agents.lua`, which matches what `fnmatchcase` does: False for `*`, True for `?`, a set."""
+    found: list[Any] = []
+    i = 0
+    while i < len(glob):
+        c, end = glob[i], glob.find("]", i + 2 + (glob[i + 1 : i + 2] == "!")) if glob[i] == "[" else -1
+        if end > 0:
+            inside = glob[i + 1 : end]
+            found.append({"not": inside[0] == "!", "in": _ranges(inside.removeprefix("!"))})
+            i = end + 1
+            continue
+        if c != "*" or found[-1:] != [False]:
+            found.append({"*": False, "?": True}.get(c, c))
+        i += 1
+    return found
+
+
+def _ranges(inside: str) -> list[tuple[str, str]]:
+    found, i = list[tuple[str, str]](), 0
+    while i < len(inside):
+        last = i + 2 if inside[i + 1 : i + 2] == "-" and i + 2 < len(inside) else i
+        found.append((inside[i], inside[last]))
+        i = last + 1
+    return found
 
 
 def beat(store: Store, caller: Me, *, role: str | None = None) -> Present:

@@ -1,6 +1,6 @@
 -- include: prp
 -- include: agents
--- Who is there. ARGV: 1 JSON [[role, pattern of names]] of prp.toml
+-- Who is there. ARGV: 1 JSON [[role, glob of names, as in agents]] of prp.toml
 -- Answers {ok, agents: [[name, JSON of the entry, unread]], claims: [id, JSON, …]}.
 reap()
 reap_agents()

@@ -2,7 +2,7 @@
 -- include: agents
 -- One message. The caller makes its id: the same id again changes nothing and gets the same answer.
 -- ARGV: 1 JSON of the message {id, from, to, text, prp, priority, reply_to}: to a name, to "@role" or to "@all"
---   2 JSON of me {agent, host, git_dir, worktree, kind}   3 JSON [[role, pattern of names]] of prp.toml
+--   2 JSON of me {agent, host, git_dir, worktree, kind}   3 JSON [[role, glob of names, as in agents]] of prp.toml
 -- Answers {ok, code: sent | already, due: how many are to acknowledge it, known: whether anybody answers to the name,
 --   names: those that do, if nobody}; {ok: false, code: full | id-taken}.
 local one, given = cjson.decode(ARGV[1]), cjson.decode(ARGV[3])

@@ -333,7 +333,8 @@ def dependency_shape(value: object) -> Said:
 
 
 def cycle(ids: Sequence[str]) -> Said:
-    return Said(f"waits for itself: {' -> '.join(ids)}", "Take one of these out of depends_on, then git add.")
+    shown = [*ids[:10], f"... {len(ids) - 12} more ...", *ids[-2:]] if len(ids) > 20 else ids
+    return Said(f"waits for itself: {' -> '.join(shown)}", "Take one of these out of depends_on, then git add.")
 
 
 def unknown_successor(name: str) -> Said:

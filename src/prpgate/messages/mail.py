@@ -42,6 +42,21 @@ def bad_recipient() -> UsageError:
     )
 
 
+def bad_id(option: str) -> UsageError:
+    return UsageError(
+        f"{option} is no id: letters, digits, . _ and -, at most 100 of them.", code="usage", next_action="prp inbox"
+    )
+
+
+def name_too_long(name: str, source: str, most: int) -> UsageError:
+    return UsageError(
+        f"the agent's name ({source}) has {len(name)} characters, more than {most}: {name[:40]}...",
+        code="agent-name",
+        hint="Everybody reads it, and types it to send a message.",
+        next_action="prp whoami --help",
+    )
+
+
 def bad_priority(given: str, known: Sequence[str]) -> UsageError:
     return UsageError(f"{inert(given)} is no priority ({', '.join(known)}).", code="usage")
 

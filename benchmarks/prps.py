@@ -50,8 +50,11 @@ class Bench:
         self.rounds = rounds
         self.missed: list[str] = []
 
-    def told(self, what: str, value: float, unit: str, bar: float | None = None) -> None:
+    def told(self, what: str, value: float, unit: str, bar: float | None = None, beside: float | None = None) -> None:
+        """`beside`: what `import redis` took meanwhile, in the same unit; a busy machine is slow with that too."""
         text = f"{what:66s} {value:9.2f} {unit:4s}"
+        if beside:
+            text += f"  {value / beside:5.1f} x import redis"
         if bar is not None:
             held = value <= bar
             text += f"  bar {bar:7.2f}  {'held' if held else 'MISSED'}"
@@ -95,6 +98,11 @@ def timed(do: Callable[[], object]) -> float:
     return (time.perf_counter() - begun) * 1000
 
 
+def import_redis() -> float:
+    """What every command that asks the store pays before its own first line."""
+    return timed(lambda: subprocess.run([sys.executable, "-c", "import redis"], check=True))
+
+
 def clone_of(folder: Path, remote: Path) -> Path:
     clone = folder / f"clone-{remote.name}"
     subprocess.run(["git", "clone", "-q", str(remote), str(clone)], check=True)
@@ -114,12 +122,14 @@ def script_ms(r: redis.Redis) -> list[float]:
 
 def syncs(office: Office, bench: Bench, count: int) -> float:
     """Milliseconds of a cold sync, command and all."""
-    took = []
+    took, imports = [], []
     for _ in range(bench.rounds):
         office.empty()
         took.append(timed(lambda: office.prp("redis-sync")))
+        imports.append(import_redis())
     cold = median(took)
-    bench.told(f"cold sync of {count:,} PRPs", cold / 1000, "s", COLD_S if count == MANY else None)
+    bar = COLD_S if count == MANY else None
+    bench.told(f"cold sync of {count:,} PRPs", cold / 1000, "s", bar, median(imports) / 1000)
     bench.told("  store time of its script", max(script_of_sync(office)), "ms")
     bench.told(
         "  again, nothing new", median(timed(lambda: office.prp("redis-sync")) for _ in range(bench.rounds)), "ms"
@@ -149,8 +159,9 @@ def first_line(office: Office, *args: str) -> tuple[float, float]:
 
 def lists(office: Office, bench: Bench) -> None:
     for args, bar in ((("list", "--status", "new"), FIRST_LINE_MS), (("list",), None), (("next",), None)):
-        took = [first_line(office, *args) for _ in range(bench.rounds + 2)]
-        bench.told(f"prp {' '.join(args)}, first line", median(t[0] for t in took), "ms", bar)
+        took = [(*first_line(office, *args), import_redis()) for _ in range(bench.rounds + 2)]
+        beside = median(t[2] for t in took)
+        bench.told(f"prp {' '.join(args)}, first line", median(t[0] for t in took), "ms", bar, beside)
         bench.told("  all of it", median(t[1] for t in took), "ms")
     bench.told(
         "prp list --json", median(timed(lambda: office.prp("list", "--json")) for _ in range(bench.rounds)), "ms"

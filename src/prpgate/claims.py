@@ -100,7 +100,8 @@ def claim_next(ctx: Context, domain: str | None = None) -> Done:
 
 def _current(ctx: Context, rows: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
     """Of these (id, seals), the ids whose entry in this working tree has one of the seals."""
-    tree = ledger.load(ctx.repo, ctx.config, None)
+    rows = list(rows)
+    tree = ledger.load_some(ctx.repo, ctx.config, [i for i, _ in rows])
     if tree.errors:
         raise words.unreadable(tree.errors[0])
     return [i for i, seals in rows if i in tree.prps and record.identity(tree.prps[i]) in seals]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import seal
 from .errors import CouldNotTell, UserError
+from .ledger_scan import is_id
 from .ledger_text import MAX_BYTES, read
 from .messages import ledger as say
 from .model import ERROR, WARNING, ZERO, Finding, Prp
@@ -254,12 +255,17 @@ def _folder_on_disk(top: str, folder: str) -> list[str]:
         raise UserError(f"{folder} cannot be read: {e.strerror}.", code="ledger") from None
 
 
-def _folder_in_git(repo: Repo, folder: str, rev: str) -> list[str]:
+def _folder_in_git(repo: Repo, folder: str, rev: str) -> dict[str, str]:
+    """Blob ids of what is below a folder, by path: reading a thousand `commit:path` walks the tree a thousand times."""
     if rev:
-        out = repo.run("ls-tree", "-z", "--name-only", "--full-tree", rev, "--", folder, check=False).stdout
+        out = repo.run("ls-tree", "-z", "--full-tree", rev, "--", folder, check=False).stdout
     else:
-        out = repo.run("ls-files", "-z", "--full-name", "--", f":(top,literal){folder}").stdout
-    return [p.decode("utf-8", "surrogateescape") for p in out.split(b"\0") if p]
+        out = repo.run("ls-files", "-s", "-z", "--full-name", "--", f":(top,literal){folder}").stdout
+    rows = (row.partition(b"\t") for row in out.split(b"\0") if row)
+    found: dict[str, str] = {}
+    for about, _, path in rows:
+        found.setdefault(path.decode("utf-8", "surrogateescape"), about.split(b" ")[2 if rev else 1].decode("ascii"))
+    return found
 
 
 def _misnamed(name: str) -> Ledger:
@@ -280,11 +286,9 @@ def load(repo: Repo, config: Config, rev: str | None) -> Ledger:
         names = _in_folder(path, _folder_on_disk(repo.top, path)) if config.one_file_per_prp else [path]
         found = [_on_disk(repo.top, name) for name in names]
     else:
-        names = _in_folder(path, _folder_in_git(repo, path, rev)) if config.one_file_per_prp else [path]
-        # git is asked for one file a line; a name that does not fit is wrong, and no reason to read none of the others
-        asked = [name for name in names if "\n" not in name]
-        texts = dict(zip(asked, repo.blobs([f"{rev}:{name}" for name in asked]), strict=True))
-        found = [texts.get(name, b"") for name in names]
+        specs = _folder_in_git(repo, path, rev) if config.one_file_per_prp else {path: f"{rev}:{path}"}
+        names = _in_folder(path, specs) if config.one_file_per_prp else [path]
+        found = repo.blobs([specs[name] for name in names])
     parsed = [
         parse(data, name) if "\n" not in name else _misnamed(name)
         for name, data in zip(names, found, strict=True)
@@ -295,3 +299,17 @@ def load(repo: Repo, config: Config, rev: str | None) -> Ledger:
     if rev and rev != "HEAD" and repo.sha(f"{rev}^{{tree}}") is None:
         raise CouldNotTell(f"{rev} is not in this clone.", code="missing-commit", next_action="git fetch")
     return empty(missing=True)
+
+
+def load_some(repo: Repo, config: Config, ids: Iterable[str]) -> Ledger:
+    """The working tree's ledger as far as it has to be read for these PRPs; the whole where that cannot be told.
+
+    With one file per PRP these are the files that are named by them, and the others' findings are not looked for.
+    """
+    if config.one_file_per_prp:
+        files = [(i, f"{config.ledger_path}{i}.yaml") for i in ids if is_id(i)]
+        found = [(i, name, _on_disk(repo.top, name)) for i, name in files]
+        parsed = [(i, parse(data, name)) for i, name, data in found if data is not None]
+        if parsed and len(parsed) == len(files) and all(i in one.prps for i, one in parsed):
+            return join(one for _, one in parsed)
+    return load(repo, config, None)

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import ledger_plain
+from .ledger_plain import Field as Field
+from .ledger_plain import Node as Node
 from .messages import ledger as say
 from .model import ERROR, Finding
 
@@ -32,29 +35,6 @@ _WORDS: dict[str, bool | None] = {
 }
 _WORD_STARTS = frozenset(word[:1] for word in _WORDS)
 _INT_STARTS = frozenset("-0123456789")
-
-
-class Node(NamedTuple):
-    """One value. `start` and `end` are offsets in characters into the text, without a BOM; lines count from 1."""
-
-    value: Any
-    start: int
-    end: int  # behind the value's last character; comments and empty lines that follow are not in it
-    line: int
-    column: int
-    style: str  # "" plain, "'", '"', "|", ">", "{", "[" (flow), "map", "seq" (block)
-    raw: str | None  # a scalar's text, whatever it reads as
-    fields: dict[str, Field]  # of a mapping
-
-
-class Field(NamedTuple):
-    """One key of a mapping and its value."""
-
-    start: int  # of the key
-    end: int
-    line: int
-    column: int
-    node: Node
 
 
 class Twice(NamedTuple):
@@ -268,6 +248,13 @@ def read(data: bytes, file: str) -> Text:
         found = 0 if text.startswith(mark) else text.find("\n" + mark)
         if found >= 0:
             return at("PRP102", say.conflict_marker(mark), found and found + 1)
+    if (quick := ledger_plain.root(text, MAX_NODES, plain)) is not None:
+        return Text(text, bom, quick, ())
+    return by_events(text, body, file, bom)
+
+
+def by_events(text: str, body: bytes, file: str, bom: bool = False) -> Text:
+    """The strict reading of a text (`body` is the same in UTF-8) by the YAML parser's events."""
     import yaml
 
     reader = _Reader(text, file, _events(body))

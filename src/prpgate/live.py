@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from redis.exceptions import NoScriptError
 
 from . import record
-from .model import COMPLETE, DEPRECATED, IN_PROGRESS, VALIDATED, Prp
+from .model import COMPLETE, DEPRECATED, IN_PROGRESS, NEW, VALIDATED, Prp
 from .scopes import Held
 from .store import scripts
 
@@ -189,6 +189,32 @@ def read_some(store: Store, ids: Sequence[str]) -> State:
     """These PRPs, by their own ids. Raises StoreDown."""
     raw = fetch_some(store, ids)
     return State(raw.cursor, {i: p for i in ids if (p := one(i, raw)) is not None}, raw.now_ms)
+
+
+RANKS = {VALIDATED: ("1",), IN_PROGRESS: ("2", "4", "5"), NEW: ("3",)}  # of lua/_prp.lua's index, by status
+
+
+def open_ids(store: Store, statuses: Sequence[str]) -> list[str] | None:
+    """Ids of the PRPs that have one of these statuses right now, from the index, in their order.
+
+    None when the index does not tell: it is not there, or complete and deprecated ones are asked for. Raises StoreDown.
+    """
+    if not statuses or not RANKS.keys() >= set(statuses):
+        return None
+    with store.faults():
+        pipe: Any = store.redis.pipeline(transaction=True)
+        pipe.hget(store.keys.meta, "index")
+        for rank in sorted(r for status in statuses for r in RANKS[status]):
+            pipe.zrangebylex(store.keys.open, f"[{rank}", f"({int(rank) + 1}")
+        built, *found = pipe.execute()
+    return sorted(place.rpartition("\0")[2] for places in found for place in places) if built == "1" else None
+
+
+def is_empty(store: Store) -> bool:
+    """Whether there is no PRP at all. Raises StoreDown."""
+    with store.faults():
+        found: Any = store.redis.exists(store.keys.recorded, store.keys.pending)
+    return not found
 
 
 def notes(store: Store, prp_id: str) -> list[Note]:

@@ -102,7 +102,7 @@ def look_at(ctx: Context, prp_id: str) -> Look:
     state = live.read_some(ctx.store, [prp_id])
     if prp_id not in state.prps:
         raise say.unknown(prp_id, state)
-    tree = ledger.load(ctx.repo, ctx.config, None)
+    tree = ledger.load_some(ctx.repo, ctx.config, [prp_id])
     entry = tree.prps.get(prp_id)
     here = record.identity(entry) if entry is not None and not tree.errors else None
     return Look(state, state.prps[prp_id], tree, entry, here)
@@ -243,7 +243,7 @@ def write(ctx: Context, prp_id: str, over: str | None, key: str, fields: dict[st
     Another PRP's milestone may be written to the same file meanwhile: then the file is read anew.
     """
     for n in range(TRIES):
-        tree = ledger.load(ctx.repo, ctx.config, None)
+        tree = ledger.load_some(ctx.repo, ctx.config, [prp_id])
         entry = tree.prps.get(prp_id)
         here = record.identity(entry) if entry is not None else None
         if here == key:

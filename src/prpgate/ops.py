@@ -15,6 +15,8 @@ from .errors import StoreDown, UsageError, UserError
 from .gitrepo import Repo, lane_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from .config import Config
     from .lock import LaneState, LogEvent, MergeLock
     from .model import Agent, Finding
@@ -167,6 +169,33 @@ def read_state(session: Session) -> State:
         state = prps.read(session.store(), session.config)
     note_scopes(session, state)
     return state
+
+
+PAGE = 200
+
+
+def in_pages(session: Session, statuses: Sequence[str], globs: Sequence[str] = ()) -> Iterator[list[PrpState]]:
+    """The PRPs that have one of these statuses (any: none given) and whose id fits a glob, by id, some at a time.
+
+    Open ones are found by the store's index: what is complete costs nothing, and the first of many come at once.
+    """
+    from fnmatch import fnmatchcase
+
+    from . import prps
+
+    def fits(prp_id: str) -> bool:
+        return not globs or any(fnmatchcase(prp_id, glob) for glob in globs)
+
+    greet(session)
+    ids = prps.open_ids(session.store(), statuses)
+    if ids is None:
+        state = prps.read(session.store(), session.config)
+        yield [p for p in state.prps.values() if fits(p.id) and (not statuses or p.status in statuses)]
+        return
+    ids = [i for i in ids if fits(i)]
+    for n in range(0, len(ids), PAGE):
+        page = prps.read_some(session.store(), ids[n : n + PAGE]).prps.values()
+        yield [p for p in page if p.status in statuses]
 
 
 # --- shapes ----------------------------------------------------------------------------------------------------------

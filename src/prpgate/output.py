@@ -110,12 +110,19 @@ class Output:
         said = {"code": code, "message": message, "hint": hint}
         _dump({"schema": SCHEMA, "ok": False, "error": said, "next_action": next_action, **fields})
 
-    def table(self, rows: Sequence[Sequence[object]], head: Sequence[str] = ()) -> None:
-        """Columns aligned by their widest cell; the last one is left as it is."""
+    def table(
+        self, rows: Sequence[Sequence[object]], head: Sequence[str] = (), widths: list[int] | None = None
+    ) -> None:
+        """Columns aligned by their widest cell; the last one is left as it is.
+
+        `widths` of a table that comes in parts: empty before the first, and kept by the caller.
+        """
         cells = [[inert(c) for c in row] for row in ([head] if head else []) + list(rows)]
         if not cells:
             return
-        widths = [max(width(row[n]) for row in cells) for n in range(len(cells[0]))]
+        widths = [] if widths is None else widths
+        before = widths or [0] * len(cells[0])
+        widths[:] = [max(before[n], *(width(row[n]) for row in cells)) for n in range(len(cells[0]))]
         for n, row in enumerate(cells):
             line = "  ".join(
                 c if k == len(row) - 1 else c + " " * (widths[k] - width(c)) for k, c in enumerate(row)

@@ -27,7 +27,7 @@ from .claims import (
 )
 from .evidence import Recorded, note_verdict
 from .lines import agreement, foreign_lines, prps_of_range
-from .live import Claim, Line, Note, PrpState, State, exclusive, notes, read, read_some, ready
+from .live import Claim, Line, Note, PrpState, State, exclusive, is_empty, notes, open_ids, read, read_some, ready
 from .milestone import Context, Done
 from .milestones import complete, complete_undo, new, renew, reopen, start, validate
 from .sync import SyncReport, sync
@@ -58,10 +58,12 @@ __all__ = [
     "foreign_lines",
     "graph",
     "handover",
+    "is_empty",
     "new",
     "note",
     "note_verdict",
     "notes",
+    "open_ids",
     "phase",
     "prps_of_range",
     "read",

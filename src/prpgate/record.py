@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 GROUP = (*seal.SEALED, "rev", "deprecated")  # what milestones write; everything else follows the tip
 
 
+_JSON = json.JSONEncoder(separators=(",", ":"), default=str)  # json.dumps makes one for each value
 LETTERS = {NEW: "N", VALIDATED: "V", IN_PROGRESS: "I", COMPLETE: "D", DEPRECATED: "X"}
 
 
@@ -43,13 +44,17 @@ class Entry(NamedTuple):
         return number(self.seal)
 
     @property
+    def sealed(self) -> bool:
+        return not self.seal.startswith("0-")
+
+    @property
     def evidence(self) -> bool:
-        return has_evidence(self.number, self.fields)
+        return self.sealed and has_evidence(self.number, self.fields)
 
     @property
     def waits(self) -> bool:
         """A complete line that carries no evidence: it is complete once a green landing has it."""
-        return self.status == COMPLETE and self.number > 0 and not self.evidence
+        return self.status == COMPLETE and self.sealed and not self.evidence
 
 
 class Record(NamedTuple):
@@ -99,7 +104,7 @@ def identity(prp: Prp) -> str | None:
 def dump(entry: Entry) -> str:
     """The store's form of an entry: the same text for the same entry."""
     shape = {"seal": entry.seal, "number": entry.number, "status": entry.status, "evidence": entry.evidence}
-    return json.dumps({**shape, "fields": entry.fields}, separators=(",", ":"), default=str)
+    return _JSON.encode({**shape, "fields": entry.fields})
 
 
 def about(entry: Entry) -> str:
@@ -107,10 +112,7 @@ def about(entry: Entry) -> str:
     view = Prp(entry.id, "", entry.status, None, None, entry.fields, "", 0)
     letter = LETTERS.get(entry.status, "?")
     shape = {"letter": "W" if entry.waits else letter, "seal": entry.seal, "priority": view.priority}
-    return json.dumps(
-        {**shape, "depends_on": view.depends_on, "ids": view.ids, **scopes.declared(entry.fields)},
-        separators=(",", ":"),
-    )
+    return _JSON.encode({**shape, "depends_on": view.depends_on, "ids": view.ids, **scopes.declared(entry.fields)})
 
 
 def parse(prp_id: str, text: str) -> Entry:
@@ -277,21 +279,61 @@ _LOG = (
 )
 
 
+_RAW = (
+    *("-c", "log.showRoot=true", "-c", "log.follow=false", "-c", "log.showSignature=false", "log", "-m", "--raw"),
+    *("--no-abbrev", "--no-renames", "--no-color", "--no-notes", "--topo-order", "--format=%x00%H"),
+)
+
+
 def seals(repo: Repo, config: Config, base: str | None, tip: str, *, first_parent: bool = False) -> list[Seen]:
     """Every seal that a commit of base..tip (all parents; all of tip's history without a base) brings, newest first.
 
-    One git process, no parsing of ledgers. The entry layout puts `rev` within three lines of the id, so that the diff
+    One or two git processes, no parsing of ledgers. In one file for all, the entry layout puts `rev` within three
+    lines of the id, so that the diff
     shows whose it is; text that only looks like a seal (in a note) is in the answer too: check before relying on it.
     """
     span = [f"{base}..{tip}"] if base else [tip]
     how = "--first-parent" if first_parent else "--full-history"
+    if config.one_file_per_prp:
+        return list(_new_seals(repo, repo.run(*_RAW, how, *span, "--", config.ledger_path.rstrip("/")).stdout))
     out = repo.run(*_LOG, how, *span, "--", config.ledger_path.rstrip("/")).stdout
-    return list(_read_log(out, config.one_file_per_prp))
+    return list(_read_log(out))
 
 
-def _read_log(out: bytes, by_file: bool) -> Iterator[Seen]:
+def _new_seals(repo: Repo, out: bytes) -> Iterator[Seen]:
+    """Of one file per PRP: read each version once, and see what it has that the one before had not. No diffs."""
+    changes: list[tuple[str, str | None, str, str]] = []
+    commit = ""
+    for raw in out.decode("utf-8", "surrogateescape").split("\n"):
+        if raw.startswith("\0"):
+            commit = raw[1:]
+        elif raw.startswith(":"):
+            about, _, path = raw.partition("\t")
+            name = path.rpartition("/")[2].rpartition(".")[0] if not path.startswith('"') else None
+            changes.append((commit, name, *about.split(" ")[2:4]))  # type: ignore[arg-type]
+    blobs = list({blob: None for _, _, *both in changes for blob in both if blob.strip("0")})
+    has = {b: _seals_of(text) for b, text in zip(blobs, repo.blobs(blobs), strict=True) if text is not None}
+    for where, name, old, new in changes:
+        before = has.get(old, {})
+        yield from (Seen(where, seal, name, status) for seal, status in has.get(new, {}).items() if seal not in before)
+
+
+def _seals_of(text: bytes) -> dict[str, str | None]:
+    """What looks like a seal in one PRP's file, and the status that stands before it."""
+    found: dict[str, str | None] = {}
+    if b"rev:" in text:
+        status = None
+        for line in text.decode("utf-8", "replace").splitlines():
+            if "rev:" in line and (seen := _REV.fullmatch(line)):
+                found[seen[3]] = status
+            elif "status:" in line and (seen := _STATUS.fullmatch(line)):
+                status = seen[2]
+    return found
+
+
+def _read_log(out: bytes) -> Iterator[Seen]:
     """Read `git log -p`. Lines are counted as the hunk headers say, so that no content can pass for a header."""
-    commit, name, old, new = "", None, 0, 0
+    commit, old, new = "", 0, 0
     keys: list[tuple[int, str]] = []
     status: str | None = None
     for raw in out.split(b"\n"):
@@ -307,7 +349,7 @@ def _read_log(out: bytes, by_file: bool) -> Iterator[Seen]:
             if found := _REV.fullmatch(line):
                 if sign == b"+":
                     owner = next((key for depth, key in reversed(keys) if depth < len(found[1])), None)
-                    yield Seen(commit, found[3], name if by_file else owner, status)
+                    yield Seen(commit, found[3], owner, status)
             elif found := _KEY.fullmatch(line):
                 keys.append((len(found[1]), found[3]))
                 status = None
@@ -315,9 +357,6 @@ def _read_log(out: bytes, by_file: bool) -> Iterator[Seen]:
                 status = found[2]
         elif raw.startswith(b"\0"):
             commit = raw[1:].decode("ascii")
-        elif raw.startswith(b"+++ "):
-            path = raw[4:].decode("utf-8", "replace")
-            name = path.rpartition("/")[2].rpartition(".")[0] if path.startswith("b/") else None
         elif found_hunk := _HUNK.match(raw):
             old, new = (int(n) if n is not None else 1 for n in found_hunk.groups())
             keys, status = [], None

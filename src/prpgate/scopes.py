@@ -36,6 +36,8 @@ class Held(NamedTuple):
 def declared(fields: Mapping[str, Any]) -> dict[str, list[str]]:
     """{"exclusive": [...], "shared": [...]} of an entry; what is no glob is left out. A list alone is exclusive."""
     given = fields.get(FIELD)
+    if not given:
+        return {}
     kinds = given if isinstance(given, dict) else {"exclusive": given}
     return {kind: globs for kind in ("exclusive", "shared") if (globs := _globs(kinds.get(kind)))}
 

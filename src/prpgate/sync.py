@@ -7,6 +7,8 @@ allowed rewrite) counts only when the remote itself says that it is the tip.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +18,7 @@ from .messages import prps as say
 from .model import COMPLETE, ZERO
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from .config import Config
     from .gitrepo import Repo
@@ -84,7 +86,24 @@ def preview(repo: Repo, store: Store, config: Config, *, tip: str | None = None,
     return _look(repo, store, config, Target(tip) if tip else lane_tip(repo, config), anew)
 
 
+@contextlib.contextmanager
+def _kept() -> Iterator[None]:
+    """Everything that is read here is kept: looking for garbage in it would take as long as half the reading."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 def _look(repo: Repo, store: Store, config: Config, target: Target, anew: bool) -> Move:
+    with _kept():
+        return _looked(repo, store, config, target, anew)
+
+
+def _looked(repo: Repo, store: Store, config: Config, target: Target, anew: bool) -> Move:
     raw = live.fetch(store, config.ledger_lane)  # after the tip: what that tip has was pending before it landed
     span = _range(repo, config, raw, target)
     if anew and (span is not None or raw.cursor == target.tip):  # never back to a tip that the store has gone past

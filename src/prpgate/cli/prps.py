@@ -119,26 +119,33 @@ def list_(args: argparse.Namespace, out: Output) -> int:
     if bad := [s for s in wanted if s not in STATUSES]:
         raise UsageError(f"{bad[0]!r} is no status ({', '.join(STATUSES)}).", code="usage", next_action="prp list")
     session = ops.Session(url=args.redis_url)
-    state = ops.read_state(session)
-    chosen = [p for p in state.prps.values() if not wanted or p.status in wanted]
+    globs: tuple[str, ...] = ()
     if args.domain:
-        from fnmatch import fnmatchcase
-
         from ..prps import domain_of
 
         globs = domain_of(session.context(), args.domain)
-        chosen = [p for p in chosen if any(fnmatchcase(p.id, glob) for glob in globs)]
-    out.answer(prps=[ops.prp_json(p) for p in chosen])
-    if not out.json:
-        out.table(
-            [(p.id, p.priority, _status_words(p), _claim_words(p), p.title) for p in chosen],
-            head=("ID", "PRIO", "STATUS", "WHO", "TITLE"),
-        )
-    if not state.prps:
-        out.note('The ledger is empty. prp new "title" adds the first PRP.')
-    elif not chosen:
-        out.note(f"No PRP is {' or '.join(wanted)}. prp list shows all {len(state.prps)}.")
+    found: list[PrpState] = []
+    widths: list[int] = []
+    for page in ops.in_pages(session, wanted, globs):
+        if page and not out.json:
+            out.table(
+                [(p.id, p.priority, _status_words(p), _claim_words(p), p.title) for p in page],
+                head=() if found else ("ID", "PRIO", "STATUS", "WHO", "TITLE"),
+                widths=widths,
+            )
+        found += page
+    out.answer(prps=[ops.prp_json(p) for p in found])
+    if not found:
+        out.note(_nothing(session, wanted))
     return OK
+
+
+def _nothing(session: ops.Session, wanted: list[str]) -> str:
+    from ..prps import is_empty
+
+    if is_empty(session.store()):
+        return 'The ledger is empty. prp new "title" adds the first PRP.'
+    return f"No PRP is {' or '.join(wanted) or 'in that domain'}. prp list shows all."
 
 
 def verb(

@@ -183,8 +183,33 @@ end
 -- letter W: complete without evidence); `names` which PRPs a further id is claimed by.
 local RANKS = { V = '1', I = '2', N = '3', C = '4', L = '5', ['?'] = '6' }
 
+-- What many PRPs bring is written many at a time (`flush`), and what is known to be empty is not asked for each: a
+-- store that is filled with ten thousand serves nobody else meanwhile.
+local fresh, described, writes = {}, {}, {}
+local function write_many(key, field, value)
+  local list = writes[key] or {}
+  writes[key] = list
+  list[#list + 1] = field
+  list[#list + 1] = value
+  if #list >= 2000 then
+    redis.call('HSET', key, unpack(list))
+    writes[key] = nil
+  end
+end
+
+local function flush()
+  for key, list in pairs(writes) do redis.call('HSET', key, unpack(list)) end
+  writes = {}
+end
+
+local function many()
+  for _, key in ipairs({ pending, briefs, abouts, marks, unproven, maxrev }) do
+    fresh[key] = redis.call('HLEN', key) == 0
+  end
+end
+
 local function about_recorded(id, text)
-  local old = get(abouts, id)
+  local old = not fresh[abouts] and get(abouts, id)
   for n, name in ipairs(old and old.ids or {}) do
     local rest = {}
     for _, one in ipairs(n > 1 and get(names, name) or {}) do if one ~= id then rest[#rest + 1] = one end end
@@ -192,8 +217,9 @@ local function about_recorded(id, text)
   end
   touched[id] = true
   if text == '' then redis.call('HDEL', abouts, id) return end
-  redis.call('HSET', abouts, id, text)
-  for n, name in ipairs(cjson.decode(text).ids) do
+  write_many(abouts, id, text)
+  described[id] = cjson.decode(text)
+  for n, name in ipairs(described[id].ids) do
     if n > 1 then
       local claimants = get(names, name) or {}
       claimants[#claimants + 1] = id
@@ -203,8 +229,8 @@ local function about_recorded(id, text)
 end
 
 local function brief_of(id)
-  local about, letter, top = get(abouts, id), nil, nil
-  if about and redis.call('HEXISTS', pending, id) == 0 then
+  local about, letter, top = described[id] or get(abouts, id), nil, nil
+  if about and (fresh[pending] or redis.call('HEXISTS', pending, id) == 0) then
     letter = about.letter
     if letter == 'W' then letter = redis.call('HEXISTS', unproven, id) == 1 and 'L' or 'D' end
   else
@@ -218,11 +244,11 @@ local function brief_of(id)
 end
 
 local function index(id)
-  local was, brief = get(briefs, id), brief_of(id)
+  local was, brief = not fresh[briefs] and get(briefs, id), brief_of(id)
   if was and (not brief or was.place ~= brief.place) then redis.call('ZREM', open, was.place) end
   if not brief then
-    redis.call('HDEL', briefs, id)
-    redis.call('HDEL', marks, id) -- nobody waits for it, and nobody works on it, any more
+    if was then redis.call('HDEL', briefs, id) end
+    if not fresh[marks] then redis.call('HDEL', marks, id) end -- nobody waits for it, and nobody works on it, any more
     return
   end
   put(briefs, id, brief)
@@ -242,6 +268,8 @@ local function is_done(name)
 end
 
 local function answer(ok, code, more)
+  flush()
+  if fresh[pending] then fresh[pending] = redis.call('HLEN', pending) == 0 end
   for id in pairs(touched) do index(id) end
   local out = more or {}
   out.ok, out.code, out.now = ok, code, now

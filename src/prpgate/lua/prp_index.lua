@@ -5,6 +5,7 @@
 if (redis.call('GET', cursor) or '') ~= ARGV[1] then return answer(false, 'changed') end
 reap()
 redis.call('DEL', open, briefs, abouts, names)
+many()
 for i = 2, #ARGV, 2 do about_recorded(ARGV[i], ARGV[i + 1]) end
 for _, id in ipairs(redis.call('HKEYS', pending)) do touched[id] = true end
 redis.call('HSET', meta, 'index', '1')

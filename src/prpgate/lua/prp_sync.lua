@@ -18,15 +18,18 @@ for n, one in ipairs(plan.landings) do redis.call('ZADD', landings, first + n, o
 redis.call('HSET', meta, 'landings', first + #plan.landings)
 redis.call('ZREMRANGEBYRANK', landings, 0, -5001)
 
+many()
 for i = 4, #ARGV, 3 do
   if ARGV[i + 1] == '' then redis.call('HDEL', recorded, ARGV[i])
-  else redis.call('HSET', recorded, ARGV[i], ARGV[i + 1]) end
+  else write_many(recorded, ARGV[i], ARGV[i + 1]) end
   about_recorded(ARGV[i], ARGV[i + 2])
 end
 for seal, flag in pairs(plan.flags) do redis.call('HSETNX', landed, seal, flag) end
 for id, number in pairs(plan.maxrev) do
-  if number > tonumber(redis.call('HGET', maxrev, id) or '0') then redis.call('HSET', maxrev, id, number) end
+  local known = fresh[maxrev] and 0 or tonumber(redis.call('HGET', maxrev, id) or '0')
+  if number > known then write_many(maxrev, id, number) end
 end
+flush()
 
 -- A pending milestone that the range brought leaves its chain, with those before it.
 for _, one in ipairs(plan.landed) do

@@ -615,10 +615,16 @@ class Prps(RuleBasedStateMachine):
 
     @rule(who=WHO, other=WHO, n=N, verb=st.sampled_from(["start", "deprecate", "renew", "complete"]))
     def go_back(self, who: int, other: int, n: int, verb: str) -> None:
-        """What landed last is taken out, and somebody goes on."""
+        """What landed last is taken out, a start if there is one to be made, and somebody goes on."""
+        self.pull(who)
+        i = self.in_state(n, "V")
+        if self.reading.letter(i) == "V":
+            self.act(who, "start", i)
+            self.save(self.places[who], i, False)
+            self.land(who)
         self.revert(who, 0, True)
         self.pull(other)
-        self.act(other, verb, IDS[n % len(IDS)], *(["P1-002"] if verb == "deprecate" else []))
+        self.act(other, verb, i, *(["P1-002"] if verb == "deprecate" else []))
 
     @rule(who=WHO, n=N)
     def go_on_quietly(self, who: int, n: int) -> None:

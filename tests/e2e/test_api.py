@@ -268,16 +268,17 @@ def test_claims_and_messages(project: Project) -> None:
         assert robo.history(second.id, count=5)
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.05, 0.2])
+@pytest.mark.parametrize("after_s", [0.0, 0.02, 0.1])
 def test_a_cancelled_pick_gives_back_what_it_got(project: Project, after_s: float) -> None:
     async def work() -> None:
         async with prpgate.aio.connect(str(project.ana.path), agent="robo") as api:
             task = asyncio.create_task(api.claim_next())
             await asyncio.sleep(after_s)
             task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            assert [p.id for p in await api.prps() if p.claim] == []
+            got: list[str] = []
+            with contextlib.suppress(asyncio.CancelledError):
+                got = [(await task).prp.id]  # it was done before
+            assert [p.id for p in await api.prps() if p.claim] == got
 
     asyncio.run(work())
 

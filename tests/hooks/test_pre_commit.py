@@ -311,6 +311,9 @@ def test_without_yaml_a_checkout_says_what_to_install(world: World) -> None:
     clone = world.clone("ann")
     clone.commit_files("first", FIRST)
     edit(clone, "second", "third")
+    plain = run([sys.executable, "-S", f"{hooks_folder()}/pre-commit"], clone.path, ok=False)
+    assert plain.code == 0, plain  # a ledger of plain lines needs no parser
+    edit(clone, "third", "{fourth: 4}")
     done = run([sys.executable, "-S", f"{hooks_folder()}/pre-commit"], clone.path, ok=False)
     assert done.code == 1
     assert "need yaml" in done.err

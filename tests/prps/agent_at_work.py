@@ -63,7 +63,11 @@ def land(desk: Desk, prp_id: str, lock: str) -> None:
 
 def finish(desk: Desk, prp_id: str, lock: str) -> None:
     """From claimed to complete, whatever of it was done before this process began."""
-    desk.start(prp_id)
+    try:
+        desk.start(prp_id)
+    except UserError as e:
+        if e.code != "completing":  # by a process that was killed here
+            raise
     try:
         desk.complete(prp_id)
     except UserError as e:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-STEPS = int(os.environ.get("PRP_STEPS", "600"))
-SEEDS = [int(os.environ["PRP_SEED"])] if "PRP_SEED" in os.environ else [1, 2]
+STEPS = int(os.environ.get("PRP_STEPS", "300"))
+SEEDS = [int(os.environ["PRP_SEED"])] if "PRP_SEED" in os.environ else [1]
 if "PRP_STEPS" in os.environ and "PRP_SEED" not in os.environ:
     SEEDS = [random.SystemRandom().randrange(2**32) for _ in SEEDS]
 LENGTH = 40  # steps until everything begins anew

@@ -314,7 +314,8 @@ class Scene:
         begun = time.monotonic()
         while time.monotonic() - begun < bound_s + 30:
             if "closed" in looks.look(self.client, self.keys, "").s:
-                zoe.prp("lane", "open", "main", "--reason", "the end", env={**self.stage.env, "PRP_AGENT": ""})
+                person = {**self.stage.env, "PRP_AGENT": ""}  # a connection may still be cut by what came before
+                zoe.prp("lane", "open", "main", "--reason", "the end", env=person, ok=False)
             done = zoe.prp("land", "--wait", "30", env=self.stage.env, ok=False, timeout=90)
             self.note(f"zoe: land -> {done.code}; {done.text.strip().splitlines()[-1:]}")
             self.seen()

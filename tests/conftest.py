@@ -18,6 +18,21 @@ from tests.world import Server, World, run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from xdist.remote import Producer
+    from xdist.scheduler import Scheduling
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """What -n auto means here: half as many again as there are cores, for most of these tests mostly wait."""
+    return (os.cpu_count() or 1) * 3 // 2 + (os.cpu_count() == 1)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """A worker that is done takes over from the others: the long tests stand together, in a few files."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
+
 
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

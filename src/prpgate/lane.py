@@ -384,6 +384,8 @@ def _range(repo: Repo, base: str, head: str) -> list[str]:
 
 def reconcile(repo: Repo, config: Config, lock: MergeLock, who: Who) -> bool:
     """An earlier push's outcome is unknown: take the look, ask the remote, submit. False when it could not be told."""
+    from .lock import Lost
+
     look = lock.look(who)
     if look is None:
         return False
@@ -391,5 +393,6 @@ def reconcile(repo: Repo, config: Config, lock: MergeLock, who: Who) -> bool:
         saw, seen = observe(repo, config, lock.state())
     except CouldNotTell:
         return False
-    lock.submit(look, saw, seen, gate=config.gate)
+    if isinstance(lock.submit(look, saw, seen, gate=config.gate), Lost):
+        lock.attribute(seen)
     return True

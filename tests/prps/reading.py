@@ -129,7 +129,10 @@ class Reading:
         rec = self.recorded.get(i)
         if verb == "start" and chain and me.entry and me.entry.seal != on and rec and me.entry.seal == rec.seal:
             chain, on = [], rec.seal  # over a line that may be lost with its worktree
-        self.maxrev[i] = self.maxrev.get(i, 0) + 1
+        here = int(me.entry.seal.partition("-")[0]) if me.entry and me.entry.rev is not None else 0
+        lost = verb in ("start", "validate") and me.entry is not None
+        lost = lost and me.entry.fields.get("owner") in (None, me.agent)
+        self.maxrev[i] = max(self.maxrev.get(i, 0), here if lost else 0) + 1
         line = Line(f"{self.maxrev[i]}-", status, owner, evidence, "", (), on, me.agent, verb)
         self.chains[i] = [*chain, line]
 

@@ -132,7 +132,8 @@ def handover(ctx: Context, id: str, to: str, note: str = "") -> Done:
     def fields(at: Look) -> dict[str, Any]:
         return {"status": IN_PROGRESS, "owner": name}
 
-    return milestone.run(ctx, "handover", id, fields, more_of=lambda: [name, text])
+    done = milestone.run(ctx, "handover", id, fields, more_of=lambda: [name, text])
+    return done._replace(notes=[*done.notes, *_never_seen(ctx, name)])
 
 
 def deprecate(ctx: Context, id: str, by: str) -> Done:
@@ -215,7 +216,14 @@ def assign(ctx: Context, id: str, agent: str | None) -> Done:
     name = inert(agent.strip())
     if not name or len(name) > 200:
         raise say.bad_agent(agent)
-    return _mark(ctx, state, p, "assigned", {"agent": name})
+    done = _mark(ctx, state, p, "assigned", {"agent": name})
+    return done._replace(notes=[*done.notes, *_never_seen(ctx, name)])
+
+
+def _never_seen(ctx: Context, name: str) -> list[str]:
+    """A remark on a name that may be a slip of the pen: nobody would ever take up what is theirs."""
+    others = live.nobody_called(ctx.store, name)
+    return [] if others is None else [say.never_seen(name, others)]
 
 
 def phase(ctx: Context, id: str, name: str) -> Done:

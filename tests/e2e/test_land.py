@@ -297,6 +297,10 @@ def test_a_refused_push_names_the_way_to_wait_and_that_way_has_its_place(project
     refused = ben.git("push", "-q", ok=False)
     assert refused.code != 0
     assert "or wait in line:  prp land" in refused.err
+    assert "git pull --rebase --autostash && git push\n" in refused.err
+    ben.git("branch", "--unset-upstream")
+    refused = ben.git("push", "-q", "origin", "main", ok=False)
+    assert "git pull --rebase --autostash origin main && git push origin HEAD:main\n" in refused.err
     behind = begin(cleo)
     until(lambda: len(status(ben)["queue"]) == 2, "cleo stands in line")
     again = begin(ben)

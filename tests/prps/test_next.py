@@ -103,6 +103,10 @@ def test_paths_that_are_somebodys_alone(world: World, server: Server) -> None:
     why = eve.why("P1-003").reasons[0]
     assert why.text.startswith("its path src/**/*.py overlaps with src/auth, which is P1-006's: ann until ")
     assert eve.claim_next().prp.id == "P1-002"
+    (held,) = prps.exclusive(prps.read(eve.store, eve.config), "eve")  # what a commit is told of it
+    shown = eve.prp("P1-006").claim
+    assert shown is not None and abs(held.until - time.time() - shown.deadline_s) < 3, "as prp status shows it"
+    assert abs(held.over - time.time() - shown.over_s) < 3 and held.over > held.until
 
 
 def test_a_prp_that_is_taken_up_again_has_its_paths_again(world: World, server: Server) -> None:

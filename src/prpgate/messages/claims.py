@@ -199,6 +199,14 @@ def bad_agent(name: str) -> UsageError:
     return UsageError(f"{quoted(name)} is no agent's name.", code="usage", next_action="prp whoami")
 
 
+def never_seen(name: str, others: Sequence[str]) -> str:
+    from .mail import near
+
+    close = near(name, others)
+    meant = f"; near: {', '.join(map(inert, close))}" if close else ""
+    return f"Nobody called {inert(name)} was seen yet{meant}. Who is there: prp agents"
+
+
 def to_yourself(prp_id: str) -> UsageError:
     return UsageError(f"{prp_id} is yours already.", code="usage", next_action=f"prp status {prp_id}")
 
@@ -286,10 +294,15 @@ def cycle(ring: Sequence[str]) -> Said:
 # --- scopes ----------------------------------------------------------------------------------------------------------
 
 
-def in_the_way(held: Held, paths: Sequence[str], left_s: float) -> str:
+def in_the_way(held: Held, paths: Sequence[str], now_s: float) -> str:
+    """With the same times as `prp status`: of the lease and, when that is over, of what is left all the same."""
+    left_s, over_s = held.until - now_s, held.over - now_s
+    until = f" until {clock(left_s)} ({span(left_s)} left)"
+    if left_s <= 0:
+        until = f"; suspect: the lease is over, and it is still theirs until {clock(over_s)} ({span(over_s)})"
     return (
         f"prp: {some(paths)} {'lies' if len(paths) == 1 else 'lie'} in {inert(held.glob)}, which {inert(held.agent)} "
-        f"has for {inert(held.id)} alone until {clock(left_s)} ({span(left_s)})."
+        f"has for {inert(held.id)} alone{until}."
     )
 
 
@@ -299,7 +312,7 @@ def scope_way_out(held: Held) -> str:
 
 
 def scopes_text(found: Sequence[tuple[Held, Sequence[str]]], now_s: float, refused: bool) -> str:
-    lines = [in_the_way(held, paths, held.until - now_s) for held, paths in found[:5]]
+    lines = [in_the_way(held, paths, now_s) for held, paths in found[:5]]
     lines += [f"and {len(found) - 5} more"] if len(found) > 5 else []
     return "\n".join([*lines, SCOPE_REFUSED if refused else SCOPE_WARNED, scope_way_out(found[0][0])])
 

@@ -69,7 +69,7 @@ def test_a_status_and_what_waits_to_land_are_limits(world: World, server: Server
     assert "2 PRPs are in progress (wip.per_status allows 2)" in refused(eve).message
     ann.complete("P1-006")
     waiting = refused(eve)
-    assert "1 PRPs are not proven yet" in waiting.message and waiting.next_action == "prp land"
+    assert "1 PRP is not proven yet" in waiting.message and waiting.next_action == "prp land"
     ann.complete_undo("P1-006")
     ann.release("P1-006")
     assert eve.claim_next().prp.id == "P1-006"  # nobody's, in progress: no line of ann's has landed

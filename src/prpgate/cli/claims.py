@@ -45,7 +45,8 @@ def next_(args: argparse.Namespace, out: Output) -> int:
     if found.ready:
         if found.waiting:
             p, why = found.waiting[0]
-            out.say(f"{len(found.waiting)} are not ready; the first: {p.id}: {why} (prp why {p.id})")
+            many = words.counted(len(found.waiting), "is", "are")
+            out.say(f"{many} not ready; the first: {p.id}: {why} (prp why {p.id})")
         out.say(f"  prp start {first}")
         if not found.general:
             out.say("  prp next --claim")

@@ -60,7 +60,7 @@ def status(args: argparse.Namespace, out: Output) -> int:
         out.answer(prp=ops.prp_json(p, whole=True), notes=left, gates=[run._asdict() for run in gate_runs])
         return OK
     counts = {s: sum(p.status == s for p in state.prps.values()) for s in STATUSES}
-    out.say(f"{session.config.project}: {len(state.prps)} PRPs", colour="bold")
+    out.say(f"{session.config.project}: {words.counted(len(state.prps), 'PRP')}", colour="bold")
     if state.prps:
         out.say("  " + ", ".join(f"{n} {s}" for s, n in counts.items() if n))
     mine = [p for p in state.prps.values() if p.claim and p.claim.live and p.claim.agent == session.agent.name]
@@ -301,7 +301,8 @@ def check(args: argparse.Namespace, out: Output) -> int:
         shape: dict[str, Any] = {"findings": [ops.finding_json(f) for f in found]}
         if errors:
             fix = errors[0].fix
-            out.refused_with(f"{len(errors)} errors in {judged}", "findings", command_in(fix), hint=fix, **shape)
+            said = f"{words.counted(len(errors), 'error')} in {judged}"
+            out.refused_with(said, "findings", command_in(fix), hint=fix, **shape)
         else:
             out.answer(**shape)
         return REFUSED if errors else OK
@@ -309,6 +310,7 @@ def check(args: argparse.Namespace, out: Output) -> int:
     if not args.github:
         for fix in dict.fromkeys(f.fix for f in errors if f.fix):
             out.say(f"  {fix}")
-        said = "no findings" if not found else f"{len(errors)} errors, {len(found) - len(errors)} remarks"
+        rest = words.counted(len(found) - len(errors), "remark")
+        said = "no findings" if not found else f"{words.counted(len(errors), 'error')}, {rest}"
         out.note(f"{judged}: {said}")
     return REFUSED if errors else OK

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import UsageError, UserError
 from ..output import inert
-from .lane import clock, span
+from .lane import clock, counted, span
 from .prps import some
 
 if TYPE_CHECKING:
@@ -117,18 +117,19 @@ def _general(o: dict[str, Any], now_ms: int) -> Said:
             f"the lane is closed by {inert(o['by'])}: {quoted(o['reason'])}",
             "prp lock status",
         )
-    count, limit = f"{o['count']:.0f}", f"{o['limit']:.0f}"
+    under_way, limit = counted(int(o["count"]), "PRP is", "PRPs are"), f"{o['limit']:.0f}"
     if code == "agent":
         ids = o["ids"] if isinstance(o["ids"], list) else []
         first = f"prp complete {inert(ids[0])}" if ids else "prp status"
         return Said(f"you have {_ids(ids)} already (wip.per_agent allows {limit})", first)
     if code == "total":
-        return Said(f"{count} PRPs are under way: {_ids(o.get('ids'))} (wip.total allows {limit})", "prp list")
+        return Said(f"{under_way} under way: {_ids(o.get('ids'))} (wip.total allows {limit})", "prp list")
     if code == "status-limit":
         which = STATUSES[o["letter"]]
-        return Said(f"{count} PRPs are {which} (wip.per_status allows {limit})", "prp list --status in_progress")
+        return Said(f"{under_way} {which} (wip.per_status allows {limit})", "prp list --status in_progress")
     return Said(
-        f"{o['queue']:.0f} wait in the lane's queue and {o['landing']:.0f} PRPs are not proven yet "
+        f"{counted(int(o['queue']), 'waits', 'wait')} in the lane's queue and "
+        f"{counted(int(o['landing']), 'PRP is', 'PRPs are')} not proven yet "
         f"(wip.waiting_to_land allows {limit}): landing comes before starting",
         "prp land",
     )

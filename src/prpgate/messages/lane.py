@@ -42,6 +42,11 @@ def kept(position: int, reserved_ms: float) -> str:
     return f"Nothing is lost; you are {place(position)}, your place is kept until {clock(reserved_ms / 1000)}."
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 PRP`, `3 PRPs`, `1 entry`, `2 entries`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def nth(position: int) -> str:
     ending = "th" if 10 <= position % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(position % 10, "th")
     return f"{position}{ending}"

@@ -94,6 +94,25 @@ def test_an_area_takes_as_many_as_it_is_told(world: World, server: Server) -> No
     assert eve.why("P1-003").reasons == []
 
 
+def test_what_is_new_is_validated_where_its_line_is_and_explained_elsewhere(world: World, server: Server) -> None:
+    ann, eve = office(world, server, "ann", "eve")
+    ann.clone.git("checkout", "-q", "-b", "feat/more")
+    new = ann.new("something else").prp.id
+
+    def named(desk: Desk) -> str | None:
+        found = desk.choice()
+        return prps.unvalidated(desk.ctx, found._replace(waiting=[w for w in found.waiting if w[0].id == new]))
+
+    assert named(ann) == f"prp validate {new}"
+    assert named(eve) == f"prp why {new}"
+    first, then = eve.why(new).reasons[:2]
+    assert "it is not in this ledger" in first.text and first.next_action == "git merge feat/more"
+    assert then.next_action == f"prp validate {new}"
+    assert [r.next_action for r in ann.why(new).reasons] == [f"prp validate {new}"]
+    assert eve.code("validate", new) == "stale-line", "what was named would have been refused"
+    assert prps.unvalidated(eve.ctx, eve.choice()) == "prp validate P1-004"
+
+
 def test_paths_that_are_somebodys_alone(world: World, server: Server) -> None:
     text = OLD.replace("title: The work of P1-006\n", "title: x\n    paths: {exclusive: [src/auth]}\n")
     text = text.replace("title: The work of P1-003\n", "title: y\n    paths: {shared: ['src/**/*.py']}\n")

@@ -82,12 +82,13 @@ def status(args: argparse.Namespace, out: Output) -> int:
 
 
 def _show(p: PrpState, out: Output) -> None:
+    from ..messages.claims import leftover
+
     out.say(f"{p.id}  {p.title}", colour="bold")
     rows: list[tuple[str, object]] = [("status", _status_words(p)), ("recorded", p.recorded or "not yet")]
     if p.claim:
-        rows.append(
-            ("claim", f"{_claim_words(p)} (fence {p.claim.fence}, {p.claim.branch or 'no branch'} on {p.claim.host})")
-        )
+        where = f"fence {p.claim.fence}, {p.claim.branch or 'no branch'} on {p.claim.host}"
+        rows.append(("claim", f"{_claim_words(p) if p.claim.live else leftover(p.claim.agent, p.status)} ({where})"))
     said = p.marks.get("blocked"), p.marks.get("assigned")
     rows += [("blocked", f"{said[0]['reason']} (by {said[0]['by']})")] if said[0] else []
     rows += [("assigned", f"{said[1]['agent']} (by {said[1]['by']})")] if said[1] else []

@@ -292,6 +292,11 @@ def cycle(ring: Sequence[str]) -> Said:
     return Said(f"it waits for itself: {' -> '.join(inert(i) for i in ring)}", f"prp graph {inert(ring[0])}")
 
 
+def leftover(agent: str, status: str) -> str:
+    """A claim of a PRP that is in no state to be worked on: the lane went back behind its start."""
+    return f"left over from {inert(agent)}, without effect while it is {status.replace('_', ' ')}"
+
+
 # --- scopes ----------------------------------------------------------------------------------------------------------
 
 

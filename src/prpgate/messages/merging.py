@@ -24,7 +24,7 @@ def no_version(path: str, why: str) -> UserError:
     return UserError(
         f"the ledger was not merged: {inert(path)} cannot be read ({inert(why)}).",
         code="no-version",
-        hint="The three versions are named as git names them (%O %A %B). Nothing was written; git still has all of them.",
+        hint="The three versions are named as git names them (%O %A %B). Nothing was written; git has all of them.",
         next_action="git status",
     )
 

@@ -373,7 +373,8 @@ def behind(tip: str, cursor: str) -> str:
 
 
 def rewritten(before: str, tip: str, count: int) -> str:
-    return f"The lane was rewritten from {before[:10]} to {tip[:10]}; {counted(count, 'recorded entry', 'recorded entries')} changed."
+    many = counted(count, "recorded entry", "recorded entries")
+    return f"The lane was rewritten from {before[:10]} to {tip[:10]}; {many} changed."
 
 
 def no_ledger(path: str, tip: str) -> str:

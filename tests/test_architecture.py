@@ -21,6 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("output", "messages"),
     (
         "config",
+        "id_pattern",
         "gitrepo",
         "served",
         "policy",
@@ -162,7 +163,7 @@ def test_imports_never_run_in_a_circle() -> None:
 
 
 def test_rules_ask_nobody() -> None:
-    allowed = {*PURE, "model", "ledger_scan"}
+    allowed = {*PURE, "model", "ledger_scan", "id_pattern"}
     wrong = {f"{n}: {o}" for n in PURE for o in imported(n) if o not in allowed and not o.startswith("messages")}
     assert wrong == set()
 

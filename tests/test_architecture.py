@@ -21,6 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("output", "messages"),
     (
         "config",
+        "id_pattern",
         "gitrepo",
         "served",
         "policy",
@@ -161,8 +162,20 @@ def test_imports_never_run_in_a_circle() -> None:
     assert "lane" in order
 
 
+def test_a_count_of_one_is_worded_as_one() -> None:
+    """`1 PRPs`: a number before a plural is put there by `counted`, or is two at least."""
+    plural = re.compile(r"\{[^{}]+\} (?:PRPs|errors|warnings|remarks|claims|milestones|commits of|entries)\b")
+    wrong = [
+        f"{short(p)}: {m[0]}"
+        for p in files("src/prpgate")
+        for m in plural.finditer(p.read_text("utf-8"))
+        if m[0] not in ("{len(ids)} PRPs", "{count} commits of", "{steps} milestones")  # only told of several
+    ]
+    assert wrong == []
+
+
 def test_rules_ask_nobody() -> None:
-    allowed = {*PURE, "model", "ledger_scan"}
+    allowed = {*PURE, "model", "ledger_scan", "id_pattern"}
     wrong = {f"{n}: {o}" for n in PURE for o in imported(n) if o not in allowed and not o.startswith("messages")}
     assert wrong == set()
 

@@ -297,6 +297,7 @@ WAYS = {
     ("new", "in_progress"): 2,
     ("new", "complete"): 3,
     ("new", "deprecated"): 1,
+    ("validated", "validated"): 1,
     ("validated", "in_progress"): 1,
     ("validated", "complete"): 2,
     ("validated", "deprecated"): 1,

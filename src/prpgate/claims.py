@@ -14,7 +14,7 @@ from .errors import UserError
 from .messages import claims as say
 from .messages import prps as words
 from .milestone import TRIES, Context, Done, Look
-from .model import COMPLETE, DEPRECATED, IN_PROGRESS, VALIDATED
+from .model import COMPLETE, DEPRECATED, IN_PROGRESS, NEW, VALIDATED
 from .output import inert
 
 if TYPE_CHECKING:
@@ -63,6 +63,16 @@ def choice(ctx: Context, domain: str | None = None) -> Choice:
     why = [(state.prps[i], say.obstacle(o, answer["now"]).text) for i, o in waiting if i in state.prps]
     general = [say.obstacle(o, answer["now"]).text for o in picking.many(answer["general"])]
     return Choice([state.prps[i] for i, _ in ready if i in state.prps], why, general, int(answer["more"]))
+
+
+def unvalidated(ctx: Context, found: Choice) -> str | None:
+    """The command for the first new PRP of a choice: validate it where its line is current, else see why."""
+    new = [p for p, _ in found.waiting if p.status == NEW]
+    tree = ledger.load_some(ctx.repo, ctx.config, [p.id for p in new])
+    for p in new:
+        if p.id in tree.prps and not tree.errors and record.identity(tree.prps[p.id]) == p.seal:
+            return f"prp validate {p.id}"
+    return f"prp why {new[0].id}" if new else None
 
 
 def claim_next(ctx: Context, domain: str | None = None) -> Done:
@@ -132,7 +142,8 @@ def handover(ctx: Context, id: str, to: str, note: str = "") -> Done:
     def fields(at: Look) -> dict[str, Any]:
         return {"status": IN_PROGRESS, "owner": name}
 
-    return milestone.run(ctx, "handover", id, fields, more_of=lambda: [name, text])
+    done = milestone.run(ctx, "handover", id, fields, more_of=lambda: [name, text])
+    return done._replace(notes=[*done.notes, *_never_seen(ctx, name)])
 
 
 def deprecate(ctx: Context, id: str, by: str) -> Done:
@@ -215,7 +226,14 @@ def assign(ctx: Context, id: str, agent: str | None) -> Done:
     name = inert(agent.strip())
     if not name or len(name) > 200:
         raise say.bad_agent(agent)
-    return _mark(ctx, state, p, "assigned", {"agent": name})
+    done = _mark(ctx, state, p, "assigned", {"agent": name})
+    return done._replace(notes=[*done.notes, *_never_seen(ctx, name)])
+
+
+def _never_seen(ctx: Context, name: str) -> list[str]:
+    """A remark on a name that may be a slip of the pen: nobody would ever take up what is theirs."""
+    others = live.nobody_called(ctx.store, name)
+    return [] if others is None else [say.never_seen(name, others)]
 
 
 def phase(ctx: Context, id: str, name: str) -> Done:
@@ -304,10 +322,11 @@ def why(ctx: Context, id: str) -> Why:
     ring = _ring(state, p)
     found += [say.cycle(ring)] if ring else []
     found += [say.obstacle(o, answer["now"]) for o in picking.many(answer["general"])]
-    if p.status in (VALIDATED, IN_PROGRESS) and not _current(ctx, [(p.id, milestone.stands_on(p))]):
+    if p.status in (NEW, VALIDATED, IN_PROGRESS) and not _current(ctx, [(p.id, milestone.stands_on(p))]):
         entry = ledger.load(ctx.repo, ctx.config, None).prps.get(p.id)
         stale = words.stale(p, entry, ctx.repo.branch)
-        found.append(say.Said(stale.message.removesuffix(" Nothing was changed."), stale.next_action))
+        one = say.Said(stale.message.removesuffix(" Nothing was changed."), stale.next_action)
+        found.insert(0 if p.status == NEW else len(found), one)  # before "validate it", which would be refused
     return Why(p, [s._replace(next_action=s.next_action and s.next_action.replace("{id}", p.id)) for s in found])
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from .id_pattern import MOST
 from .messages import ledger as say
 from .model import ERROR, WARNING, Finding
 
@@ -35,7 +36,11 @@ def _lines(message: str) -> list[tuple[int, str]]:
 def named(message: str, id_pattern: str) -> list[Named]:
     """Every id in a message, in order. A `Prp:` trailer claims all it holds; `other-repo#ID` is another project's."""
     bare = re.compile(rf"(?<![\w#-])(?:{id_pattern})(?![\w-])")
-    whole = re.compile(rf"(?:{id_pattern})|\S*#\S*")
+    exact = re.compile(id_pattern)
+
+    def whole(word: str) -> bool:
+        return "#" in word or (len(word) <= MOST and exact.fullmatch(word) is not None)
+
     found: list[Named] = []
     for count, (number, line) in enumerate(_lines(message)):
         if (start := _trailer(line, whole, subject=not count)) is not None:
@@ -44,24 +49,27 @@ def named(message: str, id_pattern: str) -> list[Named]:
                     found.append(Named(word[0], number, start + word.start() + 1, True))
             continue
         first, last = (0, 0) if count else _claimed_part(line, whole)
-        for m in bare.finditer(line):
-            if m[0]:
-                found.append(Named(m[0], number, m.start() + 1, first <= m.start() and m.end() <= last))
+        for word in re.finditer(r"[\w.#-]+", line):
+            if word.end() - word.start() > MOST:
+                continue  # no id, and a pattern may take long over it (`id_pattern`)
+            for m in bare.finditer(line, word.start(), word.end()):
+                if m[0]:
+                    found.append(Named(m[0], number, m.start() + 1, first <= m.start() and m.end() <= last))
     return found
 
 
-def _trailer(line: str, whole: re.Pattern[str], subject: bool) -> int | None:
+def _trailer(line: str, whole: Callable[[str], bool], subject: bool) -> int | None:
     """Where the value of a `Prp:` line begins. Prose after it ("PRP: a prompt that ...") makes it none."""
     start = re.match(r"(?i)prp[ \t]*:", line)
     if not start:
         return None
     value = line[start.end() :]
-    ids = all(whole.fullmatch(word) for word in re.split(r"[\s,;]+", value.strip(" ,;\t\r")))
+    ids = all(whole(word) for word in re.split(r"[\s,;]+", value.strip(" ,;\t\r")))
     one_word_each = not any(len(item.split()) > 1 for item in re.split("[,;]", value))
     return start.end() if ids or (one_word_each and not subject) else None
 
 
-def _claimed_part(subject: str, whole: re.Pattern[str]) -> tuple[int, int]:
+def _claimed_part(subject: str, whole: Callable[[str], bool]) -> tuple[int, int]:
     """Where in a subject an id is a claim: in the scope, or in what is nothing but ids before the colon."""
     again = re.match(r"((fixup|squash|amend)! *)+", subject)
     start = again.end() if again else 0
@@ -70,7 +78,7 @@ def _claimed_part(subject: str, whole: re.Pattern[str]) -> tuple[int, int]:
     if scope := re.match(r"[A-Za-z][\w-]*\(([^()]*)\)!?:", subject[start:]):
         return start + scope.start(1), start + scope.end(1)
     head, colon, _ = subject[start:].partition(":")
-    only_ids = bool(colon) and all(whole.fullmatch(word) for word in re.split(r"[\s,;]+", head.rstrip("!").strip()))
+    only_ids = bool(colon) and all(whole(word) for word in re.split(r"[\s,;]+", head.rstrip("!").strip()))
     return (start, start + len(head)) if only_ids else (0, 0)
 
 

@@ -10,6 +10,7 @@ import re
 import tomllib
 from typing import Any, NamedTuple
 
+from . import id_pattern
 from .errors import UsageError
 
 FILE = "prp.toml"
@@ -279,9 +280,17 @@ def parse(text: str, source: str) -> Config:
         )
     pattern = r.text("id_pattern", DEFAULT_ID_PATTERN)
     try:
-        re.compile(pattern)
+        for used in (pattern, f"(?:{pattern})"):
+            re.compile(used)
+        endless = pattern != DEFAULT_ID_PATTERN and id_pattern.slow(pattern)
     except re.error as e:
         raise r.wrong("id_pattern", pattern, f"a regular expression ({e})") from None
+    if endless:
+        raise r.wrong(
+            "id_pattern",
+            pattern,
+            "one that is sure to be quick: repeats in repeats, as in (a+)+, can take for ever",
+        )
     branches = r.texts("lane.branches", ("main",))
     remote = r.text("lane.remote", "origin")
     for option, name in (("lane.remote", remote), *(("lane.branches", b) for b in branches)):

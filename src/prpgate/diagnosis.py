@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from . import policy
 from .config import FILE
 from .errors import CouldNotTell, UserError
+from .messages.lane import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,9 +91,10 @@ def _ledger(session: Session) -> Iterator[Fact]:
         yield Fact("warning", f"no ledger at {path} in this working tree", 'prp new "title"')
     elif errors:
         f = errors[0]
-        yield Fact("error", f"{f.file}:{f.line}:{f.column}: {f.message} ({len(errors)} errors)", "prp check --all")
+        many = counted(len(errors), "error")
+        yield Fact("error", f"{f.file}:{f.line}:{f.column}: {f.message} ({many})", "prp check --all")
     else:
-        yield Fact("ok", f"ledger {path}: {len(found.prps)} PRPs")
+        yield Fact("ok", f"ledger {path}: {counted(len(found.prps), 'PRP')}")
 
 
 def _store(session: Session) -> Iterator[Fact]:

@@ -190,7 +190,7 @@ class _Landing:
                 self.lock.release(mine.lease)
             elif state.phase == INTENT:
                 saw, look = lane.observe(self.repo, self.config, state)
-                self.lock.report(mine.lease, saw, look, gate=self.config.gate)
+                watcher.tell(self.lock, mine.lease, saw, look, self.config.gate)
 
     # --- with the lane in hand ---------------------------------------------------------------------------------------
     def _holding(self, granted: Granted) -> Outcome:
@@ -331,7 +331,7 @@ class _Landing:
             saw, look = self._look(intent, 1 if pushed.said == pushing.STOPPED else LOOKS)
             if saw == "base" and pushed.said in (pushing.REFUSED, pushing.NOT_SENT):
                 saw = "other"  # it cannot arrive any more
-            self.lock.report(grip.lease, saw, look, gate=self.config.gate)
+            watcher.tell(self.lock, grip.lease, saw, look, self.config.gate)
             voucher.reported()
             if saw in ("in", "base"):
                 self.ears.over()

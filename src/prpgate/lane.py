@@ -64,7 +64,7 @@ def lane_update(repo: Repo, config: Config, remote: str, updates: list[RefUpdate
         if forward is None or (not forward and repo.shallow):
             raise say.cannot_tell(name, "history is missing here (a shallow clone?)", "git fetch --unshallow")
         if not forward:
-            raise say.not_forward(name, remote)
+            raise say.not_forward(name, remote, pushing.is_plain(repo, remote, name))
     return name, update
 
 
@@ -174,7 +174,7 @@ def before_push(
         store = connect(config, repo.root, timeout_s=CONNECT_S)
     except StoreDown as e:
         if unseen:
-            raise say.fetch_first(remote, name, intent.base, None) from None
+            raise say.fetch_first(remote, name, intent.base, None, pushing.is_plain(repo, remote, name)) from None
         raise say.store_down(name, e) from None
     with store:
         break_glass.deliver(repo, store)
@@ -188,7 +188,7 @@ def before_push(
         if unseen:
             me = identity.agent(repo)
             place = lock.place(contender(repo, me, name, process, "push", None, intent.head))
-            raise say.fetch_first(remote, name, intent.base, place)
+            raise say.fetch_first(remote, name, intent.base, place, pushing.is_plain(repo, remote, name))
         return _take(repo, config, lock, name, intent, process)
 
 
@@ -266,7 +266,8 @@ def _stand_in_line(
     while True:
         if not confirmed and _stale(repo, intent, seen):
             if not _is_tip(repo, config, lock, intent):
-                raise say.fetch_first(config.remote, name, seen, lock.place(who))
+                plain = pushing.is_plain(repo, config.remote, name)
+                raise say.fetch_first(config.remote, name, seen, lock.place(who), plain)
             seen, confirmed = lock.state().seen or "", True
             continue
         answer = lock.acquire(who, plain=True, fixer=fixer, intent=intent, info=info, seen=seen)
@@ -289,7 +290,7 @@ def _stand_in_line(
             raise say.closed(answer.state)
         position = answer.position if isinstance(answer, Refused) else 1
         reserved_ms = answer.reserved_ms if isinstance(answer, Refused) else 0
-        raise say.held(answer.state, position, reserved_ms)
+        raise say.held(answer.state, position, reserved_ms, pushing.again(repo, config.remote, name))
 
 
 def _is_tip(repo: Repo, config: Config, lock: MergeLock, intent: Intent) -> bool:
@@ -384,6 +385,8 @@ def _range(repo: Repo, base: str, head: str) -> list[str]:
 
 def reconcile(repo: Repo, config: Config, lock: MergeLock, who: Who) -> bool:
     """An earlier push's outcome is unknown: take the look, ask the remote, submit. False when it could not be told."""
+    from .lock import Lost
+
     look = lock.look(who)
     if look is None:
         return False
@@ -391,5 +394,6 @@ def reconcile(repo: Repo, config: Config, lock: MergeLock, who: Who) -> bool:
         saw, seen = observe(repo, config, lock.state())
     except CouldNotTell:
         return False
-    lock.submit(look, saw, seen, gate=config.gate)
+    if isinstance(lock.submit(look, saw, seen, gate=config.gate), Lost):
+        lock.attribute(seen)
     return True

@@ -217,6 +217,15 @@ def is_empty(store: Store) -> bool:
     return not found
 
 
+def nobody_called(store: Store, name: str) -> list[str] | None:
+    """None when an agent of this name has been seen; else names that have been, 1,000 at most. Raises StoreDown."""
+    with store.faults():
+        if store.redis.hexists(store.keys.agents, name):
+            return None
+        some: Any = store.redis.hrandfield(store.keys.agents, 1000)
+    return sorted(some)
+
+
 def notes(store: Store, prp_id: str) -> list[Note]:
     """What agents left for whoever works on the PRP next, oldest first. Raises StoreDown."""
     with store.faults():
@@ -304,7 +313,9 @@ def exclusive(state: State, agent: str) -> list[Held]:
     """What others than this agent have for themselves, until when by this machine's clock."""
     now_s = int(time.time())
     others = ((p, p.claim) for p in state.prps.values() if p.claim and p.claim.live and p.claim.agent != agent)
-    return [Held(now_s + c.over_s, p.id, c.agent, glob) for p, c in others for glob in c.exclusive]
+    return [
+        Held(now_s + c.deadline_s, p.id, c.agent, glob, now_s + c.over_s) for p, c in others for glob in c.exclusive
+    ]
 
 
 def ready(state: State, config: Config) -> list[tuple[PrpState, str | None]]:

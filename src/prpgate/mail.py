@@ -114,9 +114,11 @@ def send(
             if n == TRIES - 1:
                 raise say.unsure(e, own) from None
             time.sleep(AGAIN_S)
-    if not answer["ok"]:
-        raise say.id_taken(own) if answer["code"] == "id-taken" else say.full(to)
+    if not answer["ok"] and answer["code"] == "id-taken":
+        raise say.id_taken(own)
     near = say.near(to, list(answer["names"] or ())) if not answer["known"] else ()
+    if not answer["ok"]:
+        raise say.full(to) if answer["known"] or to.startswith("@") else say.full_of_strangers(to, near)
     return Sent(own, answer["code"] == "already", int(answer["due"]), bool(answer["known"]), near)
 
 

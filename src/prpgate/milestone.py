@@ -199,8 +199,9 @@ def next_line(ctx: Context, verb: str, at: Look, fields: dict[str, Any]) -> Line
     It stands on what this working tree has: the script refuses it unless that is what is effective.
     """
     p = at.prp
-    number = p.maxrev + 1
     lost = lost_with_the_store(ctx, verb, at)
+    # Above the lost line: under its own number this one would look like a fork of it (PRP123).
+    number = (at.entry.number if lost and at.entry is not None else p.maxrev) + 1
     over = at.entry.fields if at.entry is not None and at.here and not lost else p.fields
     group = {**{k: v for k, v in over.items() if k in seal.SEALED}, **fields}
     key = seal.compute(p.id, number, group)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import claimfile, evidence, gates, ledger, ledger_edit, live, milestone, picking, record, seal, sync
 from .errors import UserError
+from .ledger_scan import is_id
 from .live import Line, PrpState
 from .messages import prps as say
 from .milestone import GROUP, TRIES, Context, Done, Look
@@ -44,7 +45,7 @@ def new(
     title = " ".join(title.split())
     if not title:
         raise say.no_title()
-    if id is not None and not re.fullmatch(ctx.config.id_pattern, id):
+    if id is not None and not (is_id(id) and re.fullmatch(ctx.config.id_pattern, id)):
         raise say.bad_id(id, ctx.config.id_pattern)
     notes = milestone.freshen(ctx)
     for _ in range(TRIES):

@@ -171,6 +171,17 @@ def read_state(session: Session) -> State:
     return state
 
 
+def prp_called(session: Session, any_id: str) -> str:
+    """A PRP's own id, of any id that it answers to. Raises UserError, with the nearest ids, where there is none."""
+    from .messages.prps import unknown
+
+    state = read_state(session)
+    found = state.resolve(any_id)
+    if found is None:
+        raise unknown(any_id, state)
+    return found.id
+
+
 PAGE = 200
 
 

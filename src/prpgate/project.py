@@ -9,6 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 from .config import DEFAULT_ID_PATTERN, PROJECT
+from .messages.lane import counted
 
 if TYPE_CHECKING:
     from .gitrepo import Repo
@@ -134,7 +135,7 @@ def find_ledger(repo: Repo) -> tuple[str | None, str | None]:
     if folders:
         best = max(folders, key=lambda d: folders[d])
         if best:
-            return best + "/", f"Found the ledger {best}/ ({folders[best]} PRPs, one file each)."
+            return best + "/", f"Found the ledger {best}/ ({counted(folders[best], 'PRP')}, one file each)."
     return None, (
         f"No ledger found: new PRPs go to {NEW_LEDGER}, one file each. Two people who add PRPs at once never touch the "
         "same file then; in one common file their additions conflict wherever the merge is made without prpgate's "

@@ -23,6 +23,7 @@ from .claims import (
     release,
     start_on_branch,
     unblock,
+    unvalidated,
     why,
 )
 from .evidence import Recorded, note_verdict
@@ -76,6 +77,7 @@ __all__ = [
     "start_on_branch",
     "sync",
     "unblock",
+    "unvalidated",
     "validate",
     "why",
 ]

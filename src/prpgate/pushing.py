@@ -41,6 +41,19 @@ class Pushed(NamedTuple):
     text: str  # what git and the hooks wrote for people
 
 
+def is_plain(repo: Repo, remote: str, lane: str) -> bool:
+    """Whether a bare `git push` of what is checked out goes to this lane: an upstream, of the same name."""
+    upstream = repo.maybe("rev-parse", "--abbrev-ref", "@{upstream}") if repo.branch == lane else None
+    return upstream == f"{remote}/{lane}"
+
+
+def again(repo: Repo, remote: str, lane: str) -> str:
+    """The command that pushes once more, on top of what is new on the lane."""
+    from .messages import lane as say
+
+    return say.AGAIN if is_plain(repo, remote, lane) else say.again(remote, lane)
+
+
 def push(
     repo: Repo, remote: str, lease: Lease, intent: Intent, voucher: Voucher, *, lost: Callable[[], bool]
 ) -> Pushed:

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 STEPS = {
     NEW: (VALIDATED, DEPRECATED),
-    VALIDATED: (IN_PROGRESS, DEPRECATED),
+    VALIDATED: (VALIDATED, IN_PROGRESS, DEPRECATED),
     IN_PROGRESS: (IN_PROGRESS, COMPLETE, DEPRECATED),
     COMPLETE: (IN_PROGRESS,),
     DEPRECATED: (),
 }
-"""One milestone's way from each status. In progress to itself: handed over, reclaimed, adopted."""
+"""One milestone's way from each status. In progress to itself: handed over, reclaimed, adopted.
+Validated to itself: said again, after a store was wiped that alone knew of the first."""
 
 _SINCE = ((VALIDATED, IN_PROGRESS, COMPLETE), (IN_PROGRESS, COMPLETE), (COMPLETE,))
 """For each of seal.TIMES, the statuses that an entry with it can have."""

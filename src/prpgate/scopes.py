@@ -27,10 +27,11 @@ _STARS = frozenset((_STAR, _DEEP, _FOLDERS))
 class Held(NamedTuple):
     """A glob that is somebody's alone for now."""
 
-    until: int  # seconds since 1970, of this machine's clock: then anybody may take the PRP
+    until: int  # seconds since 1970, of this machine's clock: the end of the lease, as `prp status` shows it
     id: str
     agent: str
     glob: str
+    over: int = 0  # likewise: then anybody may take the PRP; 0: when the lease ends
 
 
 def declared(fields: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -116,7 +117,7 @@ def _plain(text: str) -> str:
 
 def note(git_dir: str, held: Iterable[Held]) -> None:
     """Keep what others hold; the file goes when that is nothing. That it cannot be written is no reason to fail."""
-    text = "".join(f"{h.until}\t{_plain(h.id)}\t{_plain(h.agent)}\t{_plain(h.glob)}\n" for h in held)
+    text = "".join(f"{h.until}\t{_plain(h.id)}\t{_plain(h.agent)}\t{_plain(h.glob)}\t{h.over}\n" for h in held)
     path = os.path.join(git_dir, FILE)
     if not text:
         with contextlib.suppress(OSError):
@@ -129,6 +130,10 @@ def note(git_dir: str, held: Iterable[Held]) -> None:
         os.replace(spare, path)
 
 
+def _is_time(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 16
+
+
 def known(git_dir: str, now_s: float) -> list[Held]:
     """What others hold as far as this worktree knows, overdue ones left out; the file goes with the last of them."""
     try:
@@ -136,8 +141,9 @@ def known(git_dir: str, now_s: float) -> list[Held]:
             rows = [line.rstrip("\n").split("\t") for line in f]
     except OSError:
         return []
-    rows = [r for r in rows if len(r) == 4 and r[0].isascii() and r[0].isdigit() and len(r[0]) < 16]
-    held = [Held(int(r[0]), *r[1:]) for r in rows if int(r[0]) > now_s]
+    rows = [r for r in rows if len(r) in (4, 5) and all(_is_time(t) for t in (r[0], *r[4:]))]
+    held = [Held(int(r[0]), r[1], r[2], r[3], *map(int, r[4:])) for r in rows]
+    held = [h for h in held if max(h.until, h.over) > now_s]
     if not held:
         note(git_dir, [])
     return held

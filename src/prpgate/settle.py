@@ -111,6 +111,8 @@ def _theirs(ctx: Context, state: State, p: PrpState | None, entry: Prp) -> Step:
         raise say.another_here(entry, ctx.config.ledger_lane)
     with ctx.store.faults():
         number = int(ctx.store.redis.hget(ctx.store.keys.maxrev, source.id) or 0) + 1
+    if record.identity(entry) == entry.rev:  # a line that was lost with a wiped store is gone over, not back to
+        number = max(number, entry.number + 1)
     group: dict[str, Any] = {n: source.fields.get(n) for n in record.GROUP}
     group |= dict.fromkeys(seal.EVIDENCE)  # fetched, never typed
     group["rev"] = key = seal.compute(source.id, number, group)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from . import live, record, reverts, smoke
 from .errors import CouldNotTell
 from .messages import prps as say
+from .messages.lane import counted
 from .model import COMPLETE, ZERO
 
 if TYPE_CHECKING:
@@ -149,7 +150,8 @@ def _range(repo: Repo, config: Config, raw: Raw, target: Target) -> Range | None
     if not repo.has(cursor):
         if was_provisional:
             return Range(None, fresh=True)
-        raise CouldNotTell(say.cursor_not_here(cursor), code="cursor-unknown", next_action="git fetch")
+        fetch = "git fetch --unshallow" if record.is_shallow(repo) else "git fetch"
+        raise CouldNotTell(say.cursor_not_here(cursor), code="cursor-unknown", next_action=fetch)
     if repo.is_ancestor(cursor, tip):
         return Range(cursor)
     if target.provisional and not was_provisional:
@@ -348,7 +350,7 @@ def _events(
 ) -> list[tuple[str, str, str, str]]:
     """(event, id, agent, detail) of what others should hear. An empty store that is filled makes one event."""
     if span.fresh:
-        return [("filled", "", "", f"{len(now.entries)} PRPs")]
+        return [("filled", "", "", counted(len(now.entries), "PRP"))]
     found = []
     brought = {seal for one in landings for seal in one.seals}
     for prp_id in changed:

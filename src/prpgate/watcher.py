@@ -6,9 +6,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from . import candidate, hook_filter, identity, policy, pushing
+from . import candidate, hook_filter, identity, lane, policy, pushing
 from .errors import CouldNotTell, StoreDown, UserError
-from .lane import observe
 from .lane_state import ACCEPTING, INTENT
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from .gitrepo import Repo
     from .identity import Process
     from .lane import Landing
+    from .lock import Lease, Look, MergeLock
     from .store.client import Store
 
 STAY_S = 10
@@ -85,21 +85,30 @@ def watch(repo: Repo, config: Config, landing: Landing, process: Process) -> Non
 
 
 def report(repo: Repo, config: Config, store: Store, landing: Landing) -> None:
-    """Look at the remote and record what came of a push. A lock lost meanwhile changes nothing of what is recorded."""
+    """Look at the remote and record what came of a push, also when the lock was lost meanwhile."""
     from .lock import MergeLock
 
     lock = MergeLock(store, landing.lane, config.times)
-    saw, look = observe(repo, config, lock.state(), landing.intent)
-    lock.report(landing.lease, saw, look, gate=config.gate)
+    saw, look = lane.observe(repo, config, lock.state(), landing.intent)
+    tell(lock, landing.lease, saw, look, config.gate)
     if saw == "in":
         publish(repo, config, store, landing.lane, look.tip)
 
 
-def publish(repo: Repo, config: Config, store: Store, lane: str, tip: str | None) -> None:
+def tell(lock: MergeLock, lease: Lease, saw: str, look: Look, gate: str) -> None:
+    """The holder's word of what the remote has. A hold that was ended meanwhile (`prp lock break`) has no say over the
+    lane any more, but what it saw is as true as anybody's look: whose the commits are is told at once."""
+    from .lock import Lost
+
+    if isinstance(lock.report(lease, saw, look, gate=gate), Lost):
+        lock.attribute(look)
+
+
+def publish(repo: Repo, config: Config, store: Store, name: str, tip: str | None) -> None:
     """Bring the live state up to what landed on the lane that is the record."""
     from . import prps
 
-    if lane != config.ledger_lane or not tip:
+    if name != config.ledger_lane or not tip:
         return
     try:
         prps.sync(repo, store, config, tip=tip)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +19,6 @@ from prpgate.output import annotation, inert, width
 from tests.world import World, run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.world import Result
 
 PRP = [sys.executable, "-m", "prpgate"]
@@ -36,6 +35,23 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     for name, verb in VERBS.items():
         assert re.search(rf"^  {name} +{re.escape(verb.help)}$", said, re.MULTILINE), name
     assert all(f"{group}:" in said for group in GROUPS)
+
+
+def test_every_answer_for_programs_has_a_row() -> None:
+    """In docs/design.md: `prp a`, `b c` and `b` (of the same family: `prp lane close`, `open`) name commands."""
+    page = (Path(__file__).parents[2] / "docs" / "design.md").read_text("utf-8")
+    table = page.partition("## What programs may rely on")[2].partition("\nExit codes")[0]
+    told: set[str] = set()
+    for row in re.findall(r"^\| (.*?) \|", table, re.MULTILINE):
+        family = ""
+        for code in re.findall("`([^`]+)`", row):
+            words = [w for w in code.removeprefix("prp ").split() if w.replace("-", "").islower() and w[0] != "-"]
+            name = " ".join(words)
+            if not code.startswith("prp ") and f"{family} {name}" in VERBS:
+                name = f"{family} {name}"
+            told.add(name)
+            family = name.partition(" ")[0] if " " in name else ""
+    assert {name for name, verb in VERBS.items() if verb.json} - told == set()
 
 
 @pytest.mark.parametrize("name", VERBS)

@@ -102,5 +102,5 @@ def test_the_ancestors_words_stay(tmp_path: Path) -> None:
         "✅ Redis coordination fully operational",
     ):
         assert line in said
-    assert re.search(r"Synced: 1 PRPs", ana.prp("redis-sync").out)
+    assert re.search(r"Synced: 1 PRP ", ana.prp("redis-sync").out)
     assert "main: free" in ana.prp("redis-merge-status").out

@@ -297,6 +297,10 @@ def test_a_refused_push_names_the_way_to_wait_and_that_way_has_its_place(project
     refused = ben.git("push", "-q", ok=False)
     assert refused.code != 0
     assert "or wait in line:  prp land" in refused.err
+    assert "git pull --rebase --autostash && git push\n" in refused.err
+    ben.git("branch", "--unset-upstream")
+    refused = ben.git("push", "-q", "origin", "main", ok=False)
+    assert "git pull --rebase --autostash origin main && git push origin HEAD:main\n" in refused.err
     behind = begin(cleo)
     until(lambda: len(status(ben)["queue"]) == 2, "cleo stands in line")
     again = begin(ben)
@@ -362,6 +366,32 @@ def test_killed_during_the_push_the_next_one_lands_and_the_record_is_the_remotes
     landed = project.subjects().count("slow")
     found = [e["event"] for e in events(ben) if e["sha"] == project.ana.head]
     assert found[-1] == ("landed" if landed else "not-landed"), found
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_hold_that_is_broken_while_it_pushes_still_says_what_landed(project: Project, plain: bool) -> None:
+    if plain:
+        pausing(project, 2)
+        project.ana.commit_files("slow", {"slow.txt": "slow"})
+        slow = subprocess.Popen(
+            ["git", "push", "-q"],
+            cwd=project.ana.path,
+            env={**os.environ, **project.ana.env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        until(lambda: (status(project.ana)["holder"] or {}).get("phase") == "intent", "the slow push began")
+    else:
+        slow = hold_the_lane(project, 2)
+    fence = str(status(project.ana)["fence"])
+    project.ana.prp("lock", "break", "main", "--fence", fence, "--reason", "it hangs")
+    assert end(slow).code == 0
+    told = [(e["event"], e["sha"]) for e in events(project.ana)]
+    assert ("unseen", project.ana.head) in told
+    until(lambda: ("late", project.ana.head) in [(e["event"], e["sha"]) for e in events(project.ana)], "told", 5)
+    assert project.tip() == project.ana.head
+    nothing_left(project.ana)
 
 
 def test_ctrl_c_during_the_push_says_what_the_remote_says(project: Project) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from prpgate import scopes
 from prpgate.gitrepo import Repo
+from prpgate.messages import claims as words
 from tests.hooks import POLICY, Recorder, landed, setup, try_commit
 
 if TYPE_CHECKING:
@@ -43,6 +44,17 @@ def test_a_commit_in_anothers_paths_is_told_who_until_when_and_what_to_do(world:
     assert first.startswith("prp: src/auth/login.py lies in src/auth, which eve \\x1b[31m has for P2-040 alone until ")
     assert "Committed all the same" in second and third.startswith("Ask eve") and last == "  prp status P2-040"
     assert "docs/x.md" not in done.err
+
+
+def test_a_commit_is_told_the_time_of_the_lease_and_that_of_a_suspect_claim(tmp_path: Path) -> None:
+    now = int(time.time())
+    current = EVE._replace(until=now + 7200, over=now + 10800)
+    suspect, gone = current._replace(until=now - 60, over=now + 120), current._replace(until=now - 60, over=now - 1)
+    scopes.note(str(tmp_path), [current, suspect, gone])
+    assert scopes.known(str(tmp_path), now) == [current, suspect]
+    assert "(2h00m left)." in words.in_the_way(current, ["src/auth"], now)
+    said = words.in_the_way(suspect, ["src/auth"], now)
+    assert "alone; suspect: the lease is over, and it is still theirs until " in said and said.endswith("(2m00s).")
 
 
 def test_the_policy_may_refuse_or_say_nothing(world: World) -> None:

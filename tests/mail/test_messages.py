@@ -104,7 +104,28 @@ def test_the_same_id_is_never_sent_twice(post: Post) -> None:
     assert e.value.code == "id-taken"
 
 
+def test_mail_that_nobody_may_ever_read_fills_no_store(post: Post) -> None:
+    post.join("ann", "benjamin")
+    for n in range(20):
+        post.send("ann", "benjamim", str(n))
+    with pytest.raises(UserError) as e:
+        post.send("ann", "benjamim", "one too many")
+    assert e.value.code == "mailbox-full" and "Did you mean benjamin?" in e.value.message
+    for n in range(99):
+        post.send("ann", f"nobody-{n}", "hello")
+    with pytest.raises(UserError) as e:
+        post.send("ann", "nobody-99", "hello")
+    assert e.value.code == "mailbox-full"
+    post.send("ann", "nobody-7", "to one of them: still taken")
+    post.send("ann", "benjamin", "and to everybody who is there")
+    post.join("benjamim")
+    assert len(post.texts("benjamim")) == 20, "nothing that was taken is lost"
+    post.send("ann", "benjamim", "an agent as any other")
+    post.send("ann", "nobody-99", "and there is room for another stranger")
+
+
 def test_a_full_mailbox_refuses_and_drops_nothing(post: Post) -> None:
+    post.join("ben")
     for n in range(500):
         post.send("ann", "ben", str(n))
     with pytest.raises(UserError) as e:
@@ -156,6 +177,7 @@ def test_hostile_text_arrives_as_it_was_and_is_shown_inert(post: Post) -> None:
 
 
 def test_what_was_acknowledged_is_forgotten_in_the_end(post: Post) -> None:
+    post.join("ben")
     for n in range(2001):
         post.send("ann", "ben", str(n))
         if n % 250 == 249 or n == 2000:

@@ -96,6 +96,15 @@ def test_refusals_say_what_to_type(desks: tuple[Clone, Clone], server: Server) -
         assert (done.code, "prp redis-status" in done.err) == (4, True), (args, done)
 
 
+def test_a_message_about_no_prp_is_refused_with_the_nearest(desks: tuple[Clone, Clone], server: Server) -> None:
+    ana, ben = desks
+    error = ask(ana, "send", "ben", "look", "--prp", "P1-033", ok=False)["error"]
+    assert error["code"] == "unknown-prp" and "P1-003" in error["message"]
+    assert not server.redis().exists("prp:{example/app}:mail:records"), "nothing was sent"
+    ask(ana, "send", "ben", "look", "--prp", "PRP-1003")
+    assert [m["prp"] for m in ask(ben, "inbox")["messages"]] == ["P1-003"], "its own id, whatever it was called"
+
+
 def test_agents_say_who_is_there_and_what_they_hold(desks: tuple[Clone, Clone], server: Server) -> None:
     ana, ben = desks
     assert "has the role reviewer" in ben.prp("whoami", "--role", "reviewer").out
@@ -180,8 +189,9 @@ def test_hostile_text_steers_no_terminal(desks: tuple[Clone, Clone]) -> None:
     ana, ben = desks
     nasty = "\x1b[2Jred\x07\u202eflip\nana  urgent  forged header\r" + "y" * 10_000
     ana.prp("send", "ben", nasty)
-    ana.prp("send", "@all", "x", "--prp", "P1\x1b[31m\n-9", "--reply-to", "\u200fm-1\x1b")
-    for done in (ben.prp("inbox"), ben.prp("listen"), ana.prp("inbox", "--sent"), ben.prp("inbox", "--json")):
+    ana.prp("send", "@all", "x", "--reply-to", "\u200fm-1\x1b")
+    refused = ana.prp("send", "@all", "x", "--prp", "P1\x1b[31m\n-9", ok=False)
+    for done in (refused, ben.prp("inbox"), ben.prp("listen"), ana.prp("inbox", "--sent"), ben.prp("inbox", "--json")):
         assert not set(done.text) & {"\x1b", "\x07", "\u202e", "\u200f", "\r"}, done
     lines = ben.prp("inbox").out.splitlines()
     assert "  | ana  urgent  forged header\\x0d" + "y" * 10_000 in lines

@@ -129,9 +129,16 @@ class Reading:
         rec = self.recorded.get(i)
         if verb == "start" and chain and me.entry and me.entry.seal != on and rec and me.entry.seal == rec.seal:
             chain, on = [], rec.seal  # over a line that may be lost with its worktree
-        self.maxrev[i] = self.maxrev.get(i, 0) + 1
+        self.maxrev[i] = max(self.maxrev.get(i, 0), self._lost(me, verb)) + 1
         line = Line(f"{self.maxrev[i]}-", status, owner, evidence, "", (), on, me.agent, verb)
         self.chains[i] = [*chain, line]
+
+    def _lost(self, me: Me, verb: str) -> int:
+        """The number of a line of the caller's own that a start or validate may be written over, known or not."""
+        e = me.entry
+        if e is None or e.rev is None or e.seal is None or verb not in ("start", "validate"):
+            return 0
+        return int(e.seal.partition("-")[0]) if e.fields.get("owner") in (None, me.agent) else 0
 
     def sealed(self, i: str, seal: str) -> None:
         self.chains[i][-1] = self.chains[i][-1]._replace(seal=seal)

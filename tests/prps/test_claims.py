@@ -173,6 +173,17 @@ def test_a_block_by_another_prp_ends_with_that(world: World, server: Server) -> 
     assert ann.why("P1-006").reasons == []
 
 
+def test_a_name_that_nobody_was_seen_with_is_told(world: World, server: Server) -> None:
+    ann, eve = office(world, server, "ann", "evelyn")
+    eve.note("P1-003", "here I am")
+    assert ann.assign("P1-006", "evelyn").notes == []
+    (note,) = ann.assign("P1-006", "evelin").notes
+    assert note == "Nobody called evelin was seen yet; near: evelyn. Who is there: prp agents"
+    ann.start("P1-003")
+    (note,) = ann.handover("P1-003", "x\x1b[2Jy").notes
+    assert note.startswith("Nobody called x") and "\x1b" not in note and "near" not in note
+
+
 def test_an_assigned_one_is_only_that_agents(world: World, server: Server) -> None:
     ann, eve = office(world, server, "ann", "eve")
     ann.assign("P1-006", "eve")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.prps import Desk, office
+from tests.prps import TOML, Desk, office
 
 if TYPE_CHECKING:
     from tests.world import Server, World
@@ -40,6 +40,16 @@ def test_its_own_agent_gets_a_new_fence_too(world: World, server: Server) -> Non
     ann.start("P1-003")
     claim = ann.prp("P1-003").claim
     assert before and claim and claim.fence > before.fence
+
+
+def test_status_says_what_it_is(world: World, server: Server) -> None:
+    shared = TOML.replace("[ledger]", '[store]\nid = "box-1"\nscope = "team"\n[ledger]')
+    ann, ben = office(world, server, "ann", "ben", config=shared)
+    ann.store.run("adopt", [ann.store.keys.meta], ["box-1", 0])
+    start_reverted(ann, ben)
+    said = ben.clone.prp("status", "P1-003", env={"PRP_REDIS_URL": server.url}).out
+    (line,) = [one for one in said.splitlines() if one.lstrip().startswith("claim ")]
+    assert "left over from ann, without effect while it is validated (fence " in line
 
 
 def test_it_can_be_picked_and_deprecated(world: World, server: Server) -> None:

@@ -6,6 +6,7 @@ that never ran `prp join`) git merges lines: then the result is right, or a conf
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -369,6 +370,20 @@ def test_a_folder_that_was_renamed_merges_by_its_ids(repo: Path) -> None:
     clone.git("merge", "--no-edit", "theirs", ok=False)
     text = clone.read("plans/P1-002.yaml")
     assert "rev: 1-" in text and "title: Better" in text and "<<<<" not in text
+
+
+@pytest.mark.parametrize("gone", ["base", "ours", "theirs"])
+def test_a_version_that_is_not_there_is_said_and_nothing_is_written(tmp_path: Path, gone: str) -> None:
+    names = ["base", "ours", "theirs"]
+    for name in names:
+        if name != gone:
+            (tmp_path / name).write_text(f"it is {name}\n")
+    command = [sys.executable, "-m", "prpgate", "merge-driver", *names, "prps.yaml"]
+    done = run(command, tmp_path, ok=False, env={"HOME": str(tmp_path)})
+    assert done.code == 1 and done.out == ""
+    assert f"{gone} cannot be read (No such file or directory)" in done.err and "Nothing was written" in done.err
+    assert {p.name for p in tmp_path.iterdir()} == {*names} - {gone}
+    assert all((tmp_path / n).read_text() == f"it is {n}\n" for n in names if n != gone)
 
 
 def test_a_side_that_cannot_be_read_is_merged_as_text(team: Team) -> None:

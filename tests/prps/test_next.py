@@ -69,7 +69,7 @@ def test_a_status_and_what_waits_to_land_are_limits(world: World, server: Server
     assert "2 PRPs are in progress (wip.per_status allows 2)" in refused(eve).message
     ann.complete("P1-006")
     waiting = refused(eve)
-    assert "1 PRPs are not proven yet" in waiting.message and waiting.next_action == "prp land"
+    assert "1 PRP is not proven yet" in waiting.message and waiting.next_action == "prp land"
     ann.complete_undo("P1-006")
     ann.release("P1-006")
     assert eve.claim_next().prp.id == "P1-006"  # nobody's, in progress: no line of ann's has landed
@@ -94,6 +94,25 @@ def test_an_area_takes_as_many_as_it_is_told(world: World, server: Server) -> No
     assert eve.why("P1-003").reasons == []
 
 
+def test_what_is_new_is_validated_where_its_line_is_and_explained_elsewhere(world: World, server: Server) -> None:
+    ann, eve = office(world, server, "ann", "eve")
+    ann.clone.git("checkout", "-q", "-b", "feat/more")
+    new = ann.new("something else").prp.id
+
+    def named(desk: Desk) -> str | None:
+        found = desk.choice()
+        return prps.unvalidated(desk.ctx, found._replace(waiting=[w for w in found.waiting if w[0].id == new]))
+
+    assert named(ann) == f"prp validate {new}"
+    assert named(eve) == f"prp why {new}"
+    first, then = eve.why(new).reasons[:2]
+    assert "it is not in this ledger" in first.text and first.next_action == "git merge feat/more"
+    assert then.next_action == f"prp validate {new}"
+    assert [r.next_action for r in ann.why(new).reasons] == [f"prp validate {new}"]
+    assert eve.code("validate", new) == "stale-line", "what was named would have been refused"
+    assert prps.unvalidated(eve.ctx, eve.choice()) == "prp validate P1-004"
+
+
 def test_paths_that_are_somebodys_alone(world: World, server: Server) -> None:
     text = OLD.replace("title: The work of P1-006\n", "title: x\n    paths: {exclusive: [src/auth]}\n")
     text = text.replace("title: The work of P1-003\n", "title: y\n    paths: {shared: ['src/**/*.py']}\n")
@@ -103,6 +122,10 @@ def test_paths_that_are_somebodys_alone(world: World, server: Server) -> None:
     why = eve.why("P1-003").reasons[0]
     assert why.text.startswith("its path src/**/*.py overlaps with src/auth, which is P1-006's: ann until ")
     assert eve.claim_next().prp.id == "P1-002"
+    (held,) = prps.exclusive(prps.read(eve.store, eve.config), "eve")  # what a commit is told of it
+    shown = eve.prp("P1-006").claim
+    assert shown is not None and abs(held.until - time.time() - shown.deadline_s) < 3, "as prp status shows it"
+    assert abs(held.over - time.time() - shown.over_s) < 3 and held.over > held.until
 
 
 def test_a_prp_that_is_taken_up_again_has_its_paths_again(world: World, server: Server) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prpgate import prps, rebuild, record
+from prpgate import prps, rebuild, record, staged
 from prpgate.errors import CouldNotTell, UserError
 from prpgate.store.client import Store
 from tests.prps import OLD, TOML, Desk, office
@@ -114,7 +114,9 @@ def test_owners_take_lost_claims_again_on_their_branches(world: World, server: S
     p = ben.prp("P1-006")
     assert (p.status, p.owner, len(p.chain)) == ("in_progress", "ben", 1)
     assert p.claim is not None and p.claim.agent == "ben"
-    assert p.seal in ben.ledger()
+    assert p.seal in ben.ledger() and p.seal.startswith("2-"), "above the lost one"
+    ben.clone.git("add", "-A")
+    assert staged.judge(ben.repo, ben.config).findings == (), "a step as any other: no fork of the lost line"
     assert eve.start("P1-002").prp.owner == "eve"
     ben.store.store_id = ID
     again = rebuild.look(ben.repo, ben.store, ben.config)
@@ -122,6 +124,22 @@ def test_owners_take_lost_claims_again_on_their_branches(world: World, server: S
     ben.land("P1-006: the rest")
     ben.sync()
     assert (ben.prp("P1-006").recorded, ben.prp("P1-006").chain) == ("in_progress", [])
+
+
+def test_two_lost_lines_of_one_prp_are_gone_over_step_by_step(world: World, server: Server) -> None:
+    ann, ben = desks(world, server, "ann", "ben")
+    ann.validate("P1-004")
+    ann.commit("P1-004 is validated")
+    wipe(ann, ben)
+    rebuilt(ben)
+    ann.validate("P1-004")
+    ann.start("P1-004")
+    assert ann.prp("P1-004").maxrev == 3
+    ann.clone.git("add", "-A")
+    assert staged.judge(ann.repo, ann.config).findings == ()
+    ann.land("P1-004: begin")
+    ann.sync()
+    assert (ann.prp("P1-004").recorded, ann.prp("P1-004").chain) == ("in_progress", [])
 
 
 def test_a_line_of_somebody_else_is_not_taken_over(world: World, server: Server) -> None:

@@ -358,6 +358,12 @@ def test_a_shallow_clone_can_tell_forward_and_nothing_else(world: World, server:
     assert ann.prp("P1-003").recorded == "validated"
     cut.clone.git("fetch", "-q", "--unshallow")
     assert cut.sync().changed == ["P1-003"]
+    ann.land("what came after")
+    run(["git", "clone", "-q", "--depth", "1", f"file://{world.remote}", tmp_path / "later"], tmp_path)
+    later = Desk(Clone(tmp_path / "later", "later"), server)
+    with pytest.raises(CouldNotTell) as e:
+        later.sync()  # as `prp join` does: what the store has seen lies behind the cut
+    assert (e.value.code, e.value.next_action) == ("cursor-unknown", "git fetch --unshallow")
 
 
 def test_a_hand_edit_that_lands_leaves_the_last_valid_entry(world: World, server: Server) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import events, mail, registry
+from .. import events, mail, ops, registry
 from .face import Face
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ class Mail(Face):
         id: str | None = None,
     ) -> Sent:
         """Send a message that waits until it is acknowledged: to an agent, "@role" or "@all". The same `id` again
-        sends nothing."""
+        sends nothing. `prp` is any id of a PRP that there is."""
         s = self._session
-        more = {"prp": prp, "reply_to": reply_to, "id": id}
+        more = {"prp": ops.prp_called(s, prp) if prp is not None else None, "reply_to": reply_to, "id": id}
         return mail.send(s.store(), s.config, s.caller, to, text, priority=priority, **more)
 
     def inbox(self, which: str = "unread") -> Inbox:

@@ -29,12 +29,13 @@ def next_(args: argparse.Namespace, out: Output) -> int:
     unread_note(session, out)
     found = prps.choice(session.context(), args.domain)
     first = found.ready[0].id if found.ready else None
+    then = f"prp start {first}" if first else prps.unvalidated(session.context(), found)
     out.answer(
         prps=[ops.prp_json(p) for p in found.ready],
         waiting=[{"id": p.id, "why": why} for p, why in found.waiting],
         general=found.general,
         more=found.more,
-        next_action=f"prp start {first}" if first else None,
+        next_action=then,
     )
     for p in found.ready[:SHOWN]:
         out.say(f"{p.id}  {p.priority}  {p.title}")
@@ -45,7 +46,8 @@ def next_(args: argparse.Namespace, out: Output) -> int:
     if found.ready:
         if found.waiting:
             p, why = found.waiting[0]
-            out.say(f"{len(found.waiting)} are not ready; the first: {p.id}: {why} (prp why {p.id})")
+            many = words.counted(len(found.waiting), "is", "are")
+            out.say(f"{many} not ready; the first: {p.id}: {why} (prp why {p.id})")
         out.say(f"  prp start {first}")
         if not found.general:
             out.say("  prp next --claim")
@@ -53,9 +55,8 @@ def next_(args: argparse.Namespace, out: Output) -> int:
     out.say("Nothing is ready to start.")
     for p, why in found.waiting[:SHOWN]:
         out.say(f"  {p.id}: {why}")
-    new = next((p.id for p, _ in found.waiting if p.status == "new"), None)
-    if new:
-        out.say(f"  prp validate {new}")
+    if then:
+        out.say(f"  {then}")
     elif not found.waiting:
         out.say('  prp new "title"')
     return OK

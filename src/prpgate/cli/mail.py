@@ -85,9 +85,10 @@ def send(args: argparse.Namespace, out: Output) -> int:
 
     text = _stdin(out) if args.text == ["-"] else " ".join(args.text)
     session = ops.Session(url=args.redis_url)
+    prp = ops.prp_called(session, args.prp) if args.prp is not None else None
     done = mail.send(
         *(session.store(), session.config, session.caller, args.to, text),
-        prp=args.prp,
+        prp=prp,
         priority=args.priority,
         reply_to=args.reply_to,
         id=args.own,

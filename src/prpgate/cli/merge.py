@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def driver(args: argparse.Namespace, out: Output) -> int:
     """Merge what `theirs` did since `base` into the file `ours`. Exit 0: merged; 1: git is told of a conflict."""
-    texts = [_content(path) for path in (args.base, args.ours, args.theirs)]
+    texts = [_version(path) for path in (args.base, args.ours, args.theirs)]
     base, ours, theirs = texts
     labels = _labels(args)
     try:
@@ -47,6 +47,13 @@ def _by_text(args: argparse.Namespace, labels: tuple[str, str], texts: list[byte
         return REFUSED
     _put(args.ours, done.stdout)
     return REFUSED if done.returncode else OK
+
+
+def _version(path: str) -> bytes:
+    try:
+        return _content(path)
+    except OSError as e:
+        raise say.no_version(path, e.strerror or str(e)) from None
 
 
 def _content(path: str) -> bytes:

@@ -60,7 +60,7 @@ def status(args: argparse.Namespace, out: Output) -> int:
         out.answer(prp=ops.prp_json(p, whole=True), notes=left, gates=[run._asdict() for run in gate_runs])
         return OK
     counts = {s: sum(p.status == s for p in state.prps.values()) for s in STATUSES}
-    out.say(f"{session.config.project}: {len(state.prps)} PRPs", colour="bold")
+    out.say(f"{session.config.project}: {words.counted(len(state.prps), 'PRP')}", colour="bold")
     if state.prps:
         out.say("  " + ", ".join(f"{n} {s}" for s, n in counts.items() if n))
     mine = [p for p in state.prps.values() if p.claim and p.claim.live and p.claim.agent == session.agent.name]
@@ -82,12 +82,13 @@ def status(args: argparse.Namespace, out: Output) -> int:
 
 
 def _show(p: PrpState, out: Output) -> None:
+    from ..messages.claims import leftover
+
     out.say(f"{p.id}  {p.title}", colour="bold")
     rows: list[tuple[str, object]] = [("status", _status_words(p)), ("recorded", p.recorded or "not yet")]
     if p.claim:
-        rows.append(
-            ("claim", f"{_claim_words(p)} (fence {p.claim.fence}, {p.claim.branch or 'no branch'} on {p.claim.host})")
-        )
+        where = f"fence {p.claim.fence}, {p.claim.branch or 'no branch'} on {p.claim.host}"
+        rows.append(("claim", f"{_claim_words(p) if p.claim.live else leftover(p.claim.agent, p.status)} ({where})"))
     said = p.marks.get("blocked"), p.marks.get("assigned")
     rows += [("blocked", f"{said[0]['reason']} (by {said[0]['by']})")] if said[0] else []
     rows += [("assigned", f"{said[1]['agent']} (by {said[1]['by']})")] if said[1] else []
@@ -301,7 +302,8 @@ def check(args: argparse.Namespace, out: Output) -> int:
         shape: dict[str, Any] = {"findings": [ops.finding_json(f) for f in found]}
         if errors:
             fix = errors[0].fix
-            out.refused_with(f"{len(errors)} errors in {judged}", "findings", command_in(fix), hint=fix, **shape)
+            said = f"{words.counted(len(errors), 'error')} in {judged}"
+            out.refused_with(said, "findings", command_in(fix), hint=fix, **shape)
         else:
             out.answer(**shape)
         return REFUSED if errors else OK
@@ -309,6 +311,7 @@ def check(args: argparse.Namespace, out: Output) -> int:
     if not args.github:
         for fix in dict.fromkeys(f.fix for f in errors if f.fix):
             out.say(f"  {fix}")
-        said = "no findings" if not found else f"{len(errors)} errors, {len(found) - len(errors)} remarks"
+        rest = words.counted(len(found) - len(errors), "remark")
+        said = "no findings" if not found else f"{words.counted(len(errors), 'error')}, {rest}"
         out.note(f"{judged}: {said}")
     return REFUSED if errors else OK

@@ -11,6 +11,7 @@ from .. import config as settings
 from .. import identity, ops, policy
 from ..errors import OK, REFUSED, StoreDown, UsageError, UserError
 from ..gitrepo import Repo
+from ..messages.lane import counted
 
 if TYPE_CHECKING:
     import argparse
@@ -142,7 +143,7 @@ def _bring_up(repo: Repo, config: Config, url: str | None, out: Output, *, adopt
         if e.next_action:
             out.say(f"  {e.next_action}")
         return None
-    out.say(f"Synced: {report.synced} PRPs")
+    out.say(f"Synced: {counted(report.synced, 'PRP')}")
     if report.note:
         out.say(report.note)
     return int(report.synced)
@@ -274,7 +275,7 @@ def doctor(args: argparse.Namespace, out: Output) -> int:
         facts = diagnosis.examine(session) if fixed else facts
     bad = [f for f in facts if f.level == "error"]
     warnings = sum(f.level == "warning" for f in facts)
-    said = f"{len(bad)} errors, {warnings} warnings" if bad or warnings else "all is well"
+    said = f"{counted(len(bad), 'error')}, {counted(warnings, 'warning')}" if bad or warnings else "all is well"
     out.say(said, colour="red" if bad else "yellow" if warnings else "green")
     if out.json:
         shape: dict[str, Any] = {"facts": [f._asdict() for f in facts], "fixed": fixed}

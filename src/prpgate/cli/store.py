@@ -66,7 +66,8 @@ def redis_sync(args: argparse.Namespace, out: Output) -> int:
     out.progress("syncing …")
     report = prps.sync(session.repo, session.store(), session.config)
     out.say(
-        f"Synced: {report.synced} PRPs ({len(report.changed)} changed, {report.unchanged} unchanged)", colour="green"
+        f"Synced: {words.counted(report.synced, 'PRP')} ({len(report.changed)} changed, {report.unchanged} unchanged)",
+        colour="green",
     )
     for prp_id, seal, status in report.landed:
         out.say(f"  landed: {prp_id} {status} ({seal})")

@@ -4,11 +4,13 @@
 --             entry, sent, settled}; `due` are the agents that have to acknowledge it, `acked` says who did and when
 --   to:NAME   stream of what NAME has not acknowledged      shared   stream of what went to @all or to @role, once
 --   read:NAME stream of what NAME acknowledged, the last 100      done:NAME  set: shared ones that NAME acknowledged
+--   strangers set: names with mail that nobody was seen with when it was sent
 --   sent:NAME stream of what NAME sent                      settled  stream: acknowledged by all, the last 2,000
 -- Nothing that is due is ever dropped: a mailbox that is full takes no more.
 local MAIL = string.sub(KEYS[8], 1, -7) .. 'mail:'
 local RECORDS, SHARED, SETTLED = MAIL .. 'records', MAIL .. 'shared', MAIL .. 'settled'
 local BOX_MOST, SHARED_MOST, READ_MOST, SETTLED_MOST, RECORDS_MOST = 500, 200, 100, 2000, 20000
+local STRANGERS, STRANGER_MOST, STRANGERS_MOST = MAIL .. 'strangers', 20, 100
 local DAY = 24 * 3600 * 1000
 local mail_clock = redis.call('TIME')
 local MAIL_NOW = mail_clock[1] * 1000 + math.floor(mail_clock[2] / 1000)
@@ -68,6 +70,24 @@ local function make_room()
   return false
 end
 
+-- Room for one more message to a name. One that nobody was seen with (a slip of the pen, an agent that is to come) gets
+-- little, and there are few of them: mail that nobody may ever read must not fill what is there for all.
+local function has_room(name, box)
+  local waiting = redis.call('XLEN', box)
+  if redis.call('HEXISTS', KEYS[9], name) == 1 then return waiting < BOX_MOST end
+  if waiting >= STRANGER_MOST then return false end
+  if redis.call('SISMEMBER', STRANGERS, name) == 1 then return true end
+  if redis.call('SCARD', STRANGERS) >= STRANGERS_MOST then
+    for _, other in ipairs(redis.call('SMEMBERS', STRANGERS)) do
+      local known = redis.call('HEXISTS', KEYS[9], other) == 1
+      if known or redis.call('XLEN', MAIL .. 'to:' .. other) == 0 then redis.call('SREM', STRANGERS, other) end
+    end
+    if redis.call('SCARD', STRANGERS) >= STRANGERS_MOST then return false end
+  end
+  redis.call('SADD', STRANGERS, name)
+  return true
+end
+
 -- "sent"; "already": one of this id is there, and nothing was done; "full": it was not taken.
 local function deliver(one)
   if redis.call('HEXISTS', RECORDS, one.id) == 1 then return 'already' end
@@ -76,7 +96,7 @@ local function deliver(one)
   if one.shared then
     if not make_room() then return 'full' end
     box = SHARED
-  elseif redis.call('XLEN', box) >= BOX_MOST then return 'full' end
+  elseif not has_room(one.to, box) then return 'full' end
   one.at, one.acked = MAIL_NOW, {}
   one.entry = redis.call('XADD', box, '*', 'id', one.id, 'from', one.from, 'to', one.to, 'priority', one.priority,
     'prp', one.prp or '', 'due', one.shared and '\n' .. table.concat(one.due, '\n') .. '\n' or '')

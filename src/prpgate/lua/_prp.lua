@@ -163,9 +163,10 @@ local function grant(id, me)
   return claim
 end
 
--- Whether the new line stands on what is effective now and carries the next number. If not, the caller looks again.
+-- Whether the new line stands on what is effective now and carries a number that was never given out: the next one, or a
+-- higher one where the line here was lost with a wiped store. If not, the caller looks again.
 local function fits(id, line, top)
-  return line.on == (top and top.seal or '') and line.number == tonumber(redis.call('HGET', maxrev, id) or '0') + 1
+  return line.on == (top and top.seal or '') and line.number > tonumber(redis.call('HGET', maxrev, id) or '0')
 end
 
 -- A chain that does not stand is replaced.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import UsageError, UserError
 from ..output import inert
-from .lane import clock, span
+from .lane import clock, counted, span
 from .prps import some
 
 if TYPE_CHECKING:
@@ -117,18 +117,19 @@ def _general(o: dict[str, Any], now_ms: int) -> Said:
             f"the lane is closed by {inert(o['by'])}: {quoted(o['reason'])}",
             "prp lock status",
         )
-    count, limit = f"{o['count']:.0f}", f"{o['limit']:.0f}"
+    under_way, limit = counted(int(o["count"]), "PRP is", "PRPs are"), f"{o['limit']:.0f}"
     if code == "agent":
         ids = o["ids"] if isinstance(o["ids"], list) else []
         first = f"prp complete {inert(ids[0])}" if ids else "prp status"
         return Said(f"you have {_ids(ids)} already (wip.per_agent allows {limit})", first)
     if code == "total":
-        return Said(f"{count} PRPs are under way: {_ids(o.get('ids'))} (wip.total allows {limit})", "prp list")
+        return Said(f"{under_way} under way: {_ids(o.get('ids'))} (wip.total allows {limit})", "prp list")
     if code == "status-limit":
         which = STATUSES[o["letter"]]
-        return Said(f"{count} PRPs are {which} (wip.per_status allows {limit})", "prp list --status in_progress")
+        return Said(f"{under_way} {which} (wip.per_status allows {limit})", "prp list --status in_progress")
     return Said(
-        f"{o['queue']:.0f} wait in the lane's queue and {o['landing']:.0f} PRPs are not proven yet "
+        f"{counted(int(o['queue']), 'waits', 'wait')} in the lane's queue and "
+        f"{counted(int(o['landing']), 'PRP is', 'PRPs are')} not proven yet "
         f"(wip.waiting_to_land allows {limit}): landing comes before starting",
         "prp land",
     )
@@ -197,6 +198,14 @@ def too_long(what: str, most: int) -> UsageError:
 
 def bad_agent(name: str) -> UsageError:
     return UsageError(f"{quoted(name)} is no agent's name.", code="usage", next_action="prp whoami")
+
+
+def never_seen(name: str, others: Sequence[str]) -> str:
+    from .mail import near
+
+    close = near(name, others)
+    meant = f"; near: {', '.join(map(inert, close))}" if close else ""
+    return f"Nobody called {inert(name)} was seen yet{meant}. Who is there: prp agents"
 
 
 def to_yourself(prp_id: str) -> UsageError:
@@ -283,13 +292,23 @@ def cycle(ring: Sequence[str]) -> Said:
     return Said(f"it waits for itself: {' -> '.join(inert(i) for i in ring)}", f"prp graph {inert(ring[0])}")
 
 
+def leftover(agent: str, status: str) -> str:
+    """A claim of a PRP that is in no state to be worked on: the lane went back behind its start."""
+    return f"left over from {inert(agent)}, without effect while it is {status.replace('_', ' ')}"
+
+
 # --- scopes ----------------------------------------------------------------------------------------------------------
 
 
-def in_the_way(held: Held, paths: Sequence[str], left_s: float) -> str:
+def in_the_way(held: Held, paths: Sequence[str], now_s: float) -> str:
+    """With the same times as `prp status`: of the lease and, when that is over, of what is left all the same."""
+    left_s, over_s = held.until - now_s, held.over - now_s
+    until = f" until {clock(left_s)} ({span(left_s)} left)"
+    if left_s <= 0:
+        until = f"; suspect: the lease is over, and it is still theirs until {clock(over_s)} ({span(over_s)})"
     return (
         f"prp: {some(paths)} {'lies' if len(paths) == 1 else 'lie'} in {inert(held.glob)}, which {inert(held.agent)} "
-        f"has for {inert(held.id)} alone until {clock(left_s)} ({span(left_s)})."
+        f"has for {inert(held.id)} alone{until}."
     )
 
 
@@ -299,7 +318,7 @@ def scope_way_out(held: Held) -> str:
 
 
 def scopes_text(found: Sequence[tuple[Held, Sequence[str]]], now_s: float, refused: bool) -> str:
-    lines = [in_the_way(held, paths, held.until - now_s) for held, paths in found[:5]]
+    lines = [in_the_way(held, paths, now_s) for held, paths in found[:5]]
     lines += [f"and {len(found) - 5} more"] if len(found) > 5 else []
     return "\n".join([*lines, SCOPE_REFUSED if refused else SCOPE_WARNED, scope_way_out(found[0][0])])
 

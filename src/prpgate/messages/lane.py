@@ -42,6 +42,11 @@ def kept(position: int, reserved_ms: float) -> str:
     return f"Nothing is lost; you are {place(position)}, your place is kept until {clock(reserved_ms / 1000)}."
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 PRP`, `3 PRPs`, `1 entry`, `2 entries`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def nth(position: int) -> str:
     ending = "th" if 10 <= position % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(position % 10, "th")
     return f"{position}{ending}"
@@ -49,6 +54,15 @@ def nth(position: int) -> str:
 
 # A ledger line that waits to be committed is the normal state here; a pull must not trip over it.
 AGAIN = "git pull --rebase --autostash && git push"
+
+
+def again(remote: str, lane: str, plain: bool = False) -> str:
+    """Fetch what is new on the lane and push once more; `plain`: a bare `git push` here goes to that lane."""
+    there = f"{quote(remote)} {quote(lane)}"
+    where = "" if plain else f" {quote(remote)} {quote('HEAD:' + lane)}"
+    return f"git pull --rebase --autostash {there} && git push{where}"
+
+
 WAIT_IN_LINE = ("or wait in line", "prp land")
 EMERGENCY = ("emergency, recorded", 'PRP_BREAK_GLASS="why" git push')
 
@@ -86,7 +100,7 @@ def free_in_s(state: LaneState) -> float:
     return latest
 
 
-def held(state: LaneState, position: int, reserved_ms: float) -> UserError:
+def held(state: LaneState, position: int, reserved_ms: float, again: str = AGAIN) -> UserError:
     wait = free_in_s(state)
     if state.state == "reconciling":
         first = f"{state.name} is not free: {holder_words(state)}, and the remote could not be asked."
@@ -100,7 +114,7 @@ def held(state: LaneState, position: int, reserved_ms: float) -> UserError:
     return UserError(
         f"{state.name} {what}, free about {clock(wait)}. " + kept(position, reserved_ms),
         code="held",
-        next_action=AGAIN,
+        next_action=again,
         when=f"after {clock(wait)}",
         otherwise=WAIT_IN_LINE,
     )
@@ -197,21 +211,21 @@ def just_adopted(lane: str, wait_s: float) -> UserError:
     )
 
 
-def fetch_first(remote: str, lane: str, sha: str, line: Refused | None) -> UserError:
+def fetch_first(remote: str, lane: str, sha: str, line: Refused | None, plain: bool = True) -> UserError:
     place = kept(line.position, line.reserved_ms) if line else "Nothing is lost."
     return UserError(
         f"{lane} moved on to {sha[:10]}, which is not under what you push. {place}",
         code="fetch-first",
-        next_action=f"git pull --rebase --autostash {quote(remote)} {quote(lane)} && git push",
+        next_action=again(remote, lane, plain),
     )
 
 
-def not_forward(lane: str, remote: str) -> UserError:
+def not_forward(lane: str, remote: str, plain: bool = True) -> UserError:
     return UserError(
         f"this push would take commits away from {lane}, which others have. Nothing was pushed.",
         code="not-forward",
         hint="A lane only moves forward. To undo a commit, revert it.",
-        next_action=f"git pull --rebase --autostash {quote(remote)} {quote(lane)} && git push",
+        next_action=again(remote, lane, plain),
     )
 
 

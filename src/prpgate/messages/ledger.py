@@ -272,7 +272,8 @@ def removed() -> Said:
 
 def ledger_removed(count: int, file: str) -> Said:
     return Said(
-        f"the ledger with its {count} PRPs is gone", f"Take it back:\n  git checkout HEAD -- {_word(':/' + file)}"
+        f"the ledger with its {count} PRP{'' if count == 1 else 's'} is gone",
+        f"Take it back:\n  git checkout HEAD -- {_word(':/' + file)}",
     )
 
 

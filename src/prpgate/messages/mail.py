@@ -81,6 +81,17 @@ def full(to: str) -> UserError:
     )
 
 
+def full_of_strangers(to: str, close: Sequence[str]) -> UserError:
+    meant = f" Did you mean {' or '.join(map(inert, close))}?" if close else ""
+    return UserError(
+        f"nobody called {inert(to)} has been seen yet, and there is no room for more messages to names like that "
+        f"(20 to one name, 100 such names): this one was not taken.{meant}",
+        code="mailbox-full",
+        hint="Once somebody of that name was there, its mailbox holds 500. Who is there:",
+        next_action="prp agents",
+    )
+
+
 def id_taken(own: str) -> UserError:
     return UserError(f"another message has the id {inert(own)}. Nothing was sent.", code="id-taken")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..output import inert
+from .lane import counted
 from .prps import some
 
 if TYPE_CHECKING:
@@ -35,4 +36,4 @@ def behind(report: SyncReport) -> str:
 
 
 def synced(count: int, changed: int) -> str:
-    return f"synced: {count} PRPs, {changed} changed"
+    return f"synced: {counted(count, 'PRP')}, {changed} changed"

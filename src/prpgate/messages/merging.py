@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import UserError
 from ..output import inert
 
 if TYPE_CHECKING:
@@ -17,6 +18,15 @@ GROUP = "the lines from status to evidence"
 COMMENT = "the comment above {}"
 ENTRY = "the whole entry"
 FILE = "the whole file"
+
+
+def no_version(path: str, why: str) -> UserError:
+    return UserError(
+        f"the ledger was not merged: {inert(path)} cannot be read ({inert(why)}).",
+        code="no-version",
+        hint="The three versions are named as git names them (%O %A %B). Nothing was written; git has all of them.",
+        next_action="git status",
+    )
 
 
 def conflict(file: str, prp_id: str, what: str) -> str:

@@ -6,8 +6,9 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CouldNotTell, UsageError, UserError
+from ..model import ZERO
 from ..output import inert
-from .lane import clock, span
+from .lane import clock, counted, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -372,11 +373,13 @@ def behind(tip: str, cursor: str) -> str:
 
 
 def rewritten(before: str, tip: str, count: int) -> str:
-    return f"The lane was rewritten from {before[:10]} to {tip[:10]}; {count} recorded entries changed."
+    many = counted(count, "recorded entry", "recorded entries")
+    return f"The lane was rewritten from {before[:10]} to {tip[:10]}; {many} changed."
 
 
 def no_ledger(path: str, tip: str) -> str:
-    return f"There is no ledger at {inert(path)} in {tip[:10]}."
+    where = "" if tip == ZERO else f" in {tip[:10]}"
+    return f"There is no ledger at {inert(path)}{where or ' yet'}."
 
 
 # --- findings --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from ..output import inert
-from .lane import span
+from .lane import counted, span
 
 if TYPE_CHECKING:
     from ..rebuild import Lost, Plan, Proof
@@ -25,7 +25,7 @@ VERDICTS = "Verdicts are not in git: complete lines without evidence wait for on
 
 
 def done(state: str, count: int, tip: str) -> str:
-    return f"{state}; {count} PRPs from {tip[:10]}"
+    return f"{state}; {counted(count, 'PRP')} from {tip[:10]}"
 
 
 def lane_gone(remote: str, lane: str) -> str:
@@ -62,10 +62,12 @@ def plan_lines(plan: Plan) -> list[str]:
     """What would be done, before it is."""
     lines = [STATES[plan.state]]
     if plan.move is not None:
-        lines.append(f"From git: {plan.move.synced} PRPs as of {plan.tip[:10]}, {len(plan.move.changed)} to write.")
+        found = counted(plan.move.synced, "PRP")
+        lines.append(f"From git: {found} as of {plan.tip[:10]}, {len(plan.move.changed)} to write.")
         lines += [f"  conflict: {inert(i)}: {inert(text)}" for i, text in plan.move.conflicts]
     if plan.kept or plan.claims:
-        lines.append(f"Kept: {len(plan.kept)} pending milestones and {plan.claims} claims that the store has.")
+        kept, claims = counted(len(plan.kept), "pending milestone"), counted(plan.claims, "claim")
+        lines.append(f"Kept: {kept} and {claims} that the store has.")
         lines += [f"  {inert(i)} {inert(status)} ({seal})" for i, seal, status in plan.kept]
     return lines
 
@@ -73,12 +75,13 @@ def plan_lines(plan: Plan) -> list[str]:
 def proof_lines(proof: Proof) -> list[str]:
     counts = ", ".join(f"{n} {s}" for s, n in proof.counts.items()) or "none"
     lines = [
-        f"Compared: {proof.ledger} PRPs in the ledger at {proof.tip[:10] or 'nothing'}, {proof.store} in the store, "
-        f"{proof.agree} the same ({counts}); highest revs of {proof.sealed}.",
+        f"Compared: {counted(proof.ledger, 'PRP')} in the ledger at {proof.tip[:10] or 'nothing'}, "
+        f"{proof.store} in the store, {proof.agree} the same ({counts}); highest revs of {proof.sealed}.",
     ]
     lines += [f"  differs: {inert(i) or 'all'}: {inert(what)}" for i, what in proof.differ]
     if proof.waiting:
-        lines.append(f"{len(proof.waiting)} landed as complete and wait for a green verdict (prp smoke).")
+        wait = counted(len(proof.waiting), "has landed as complete and waits", "have landed as complete and wait")
+        lines.append(f"{wait} for a green verdict (prp smoke).")
     return lines
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..output import inert
+from .lane import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +74,8 @@ def plan_lines(move: Move) -> list[str]:
         lines = [UP_TO_DATE]
     else:
         here = (report.cursor_before or "nothing")[:10]
-        lines = [f"Cursor {here} -> {(report.cursor_after or 'nothing')[:10]}: {len(report.changed)} PRPs change."]
+        many = counted(len(report.changed), "PRP changes", "PRPs change")
+        lines = [f"Cursor {here} -> {(report.cursor_after or 'nothing')[:10]}: {many}."]
         lines += [f"  lands: {i} {inert(status)} ({seal})" for i, seal, status in report.landed]
         shown = move.changes[:SHOWN]
         lines += [f"  {inert(i)}: {inert(before)} -> {inert(after)}" for i, before, after in shown]

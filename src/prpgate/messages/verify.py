@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from ..output import inert
+from .lane import counted
 from .prps import some
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def not_in_lane(lane: str) -> str:
 
 
 def stands_for(count: int) -> str:
-    return f"it stands for {count} PRPs, and says nothing of this one"
+    return f"it stands for {counted(count, 'PRP')}, and says nothing of this one"
 
 
 def another_tree(tree: str, commit: str) -> str:
@@ -63,7 +64,7 @@ def reopen(prp_id: str, code: str) -> str:
 
 def group_line(group: Group) -> str:
     kind = "commit" if group.code == "shared-commit" else "placeholder" if group.placeholder else "run"
-    return f"{kind} {inert(group.value)} stands for {len(group.ids)} PRPs: {some(group.ids)}"
+    return f"{kind} {inert(group.value)} stands for {counted(len(group.ids), 'PRP')}: {some(group.ids)}"
 
 
 def doubt_lines(doubt: Doubt) -> list[str]:
@@ -75,4 +76,5 @@ def doubt_lines(doubt: Doubt) -> list[str]:
 def summary(found: Verified) -> str:
     false, unknown = found.ids("false"), [i for i in found.ids("unknown") if i not in found.ids("false")]
     true = len(found.checked) - len(false) - len(unknown)
-    return f"{len(found.checked)} complete PRPs: {true} hold, {len(false)} false, {len(unknown)} could not be told"
+    many = counted(len(found.checked), "complete PRP")
+    return f"{many}: {counted(true, 'holds', 'hold')}, {len(false)} false, {len(unknown)} could not be told"

@@ -1,0 +1,93 @@
+"""Patterns of ids that would hang every commit are refused; those that teams use are taken, and are quick."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from prpgate import config as settings
+from prpgate.commit_message import message_ids
+from prpgate.config import DEFAULT_ID_PATTERN
+from prpgate.errors import UserError
+from prpgate.id_pattern import slow
+
+USUAL = [
+    DEFAULT_ID_PATTERN,
+    r"P\d-\d{3}",
+    r"PRP-\d+",
+    r"[A-Z]+-\d+",
+    r"[A-Z][A-Z0-9]*-\d+",
+    r"(?:PRP|BUG|TASK)-\d{1,6}",
+    r"(?i:prp)-\d+[a-z]?",
+    r"[A-Z]{2,10}-\d+(?:\.\d+)*",
+    r"[a-z]+(?:-[a-z]+)*-\d+",
+    r"(?:[A-Z]{1,5}-){1,4}\d{1,6}",
+    r"(?:[^-]+-)+\d+",
+    r"\d{4}-(?:0[1-9]|1[0-2])-\w+",
+    r"(?P<kind>P\d)-(?P<number>\d{3})(?!\d)",
+    r"#?\d+",
+]
+ENDLESS = [
+    r"(a+)+$",
+    r"(a|a)+$",
+    r"(?:a|ab|b)+$",
+    r"(\w+-?)+$",
+    r"(?:[a-z]+)*\d",
+    r"(?:(?:a*)*)*x",
+    r"(?:a+){30}x",
+    r"(?:-a*a*)*x",
+    r"(?:a?){40}a{40}",
+    "a?" * 30 + "a" * 30,
+    "a*" * 12 + "x",
+    "(?:a|aa)" * 30 + "x",
+    r"(?=(a+)+$)a",
+    r"(?i:(A+)+)x",
+    r"(a*)\1*\1*x",
+    "a" * 501,
+]
+
+
+def toml(pattern: str) -> str:
+    return f"project = 'example/app'\nid_pattern = '''{pattern}'''\n"
+
+
+@pytest.mark.parametrize("pattern", USUAL)
+def test_a_usual_pattern_is_taken_and_quick(pattern: str) -> None:
+    assert settings.parse(toml(pattern), "prp.toml").id_pattern == pattern
+    for letter in ("a", "A", "1", "-", "a-", "A-", "1.", "P1-003 ", "\xe9"):
+        subject = letter * (10_000 // len(letter)) + "!"
+        begin = time.process_time()
+        message_ids(f"feat({subject}): x\n\n{subject}\n\nPrp: {subject}\n", pattern)
+        assert time.process_time() - begin < 1, letter
+
+
+@pytest.mark.parametrize("pattern", ENDLESS)
+def test_an_endless_pattern_is_refused_before_it_is_used(pattern: str) -> None:
+    begin = time.process_time()
+    assert slow(pattern)
+    with pytest.raises(UserError) as e:
+        settings.parse(toml(pattern), "prp.toml")
+    assert time.process_time() - begin < 1
+    assert e.value.code == "config" and "id_pattern" in e.value.message
+
+
+def test_what_is_taken_at_its_worst_is_quick_because_words_are_short() -> None:
+    for pattern in (r"a*a*a*a*x", r"a?a?[a-z]*a*x", r"\w*\w*\w*-"):
+        assert not slow(pattern)
+        for subject in ("a" * 10_000, "a" * 63 + " ", ("a" * 63 + " ") * 150, "a." * 5_000):
+            begin = time.process_time()
+            message_ids(f"{subject}\n\n{subject}", pattern)
+            assert time.process_time() - begin < 10, (pattern, subject[:70])
+
+
+def test_words_are_cut_where_they_always_were() -> None:
+    pattern = r"P\d-\d{3}"
+    assert message_ids(
+        "P1-001: see P1-002. P1-003/P1-004 (P1-005) xP1-006 P1-007x #P1-008 a-P1-009 v.P1-010", pattern
+    ) == (
+        ("P1-001",),
+        ("P1-002", "P1-003", "P1-004", "P1-005", "P1-010"),
+    )
+    long = "https://example.org/" + "x" * 300 + "/P1-001/" + "y" * 300
+    assert message_ids(long, pattern) == ((), ("P1-001",)), "in a long address too"

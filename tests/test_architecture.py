@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "refusal",
     ),
     ("seal", "yaml_scalar", "ledger_scan", "ledger_plain", "ledger_text", "ledger", "ledger_edit"),
-    ("store", "process_tree"),
+    ("store", "process_tree", "host"),
     ("scopes", "remarks", "dependencies", "commit_message", "rules", "ledger_tidy", "staged", "project", "steps"),
     ("ledger_parts", "merge_driver", "doc_links"),
     ("lane_state", "outcomes", "waiting", "lock", "events", "detaching", "vouching", "pushing", "candidate", "grip"),

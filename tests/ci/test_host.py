@@ -14,7 +14,7 @@ from prpgate import host as hosts
 from prpgate.config import parse
 from prpgate.errors import HostDown, HostRefused
 from prpgate.gitrepo import Repo
-from prpgate.host import address
+from prpgate.host import address, choose
 from tests.ci.fake_github import CUT, RATE_LIMIT, SLOW, FakeGithub
 from tests.world import Clone, World, run
 
@@ -41,8 +41,8 @@ def fake(world: World, ana: Clone, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         yield one
 
 
-def open_host(ana: Clone, more: str = "", timeout_s: float | None = None) -> Host:
-    return hosts.of(Repo(str(ana.path)), config(more), timeout_s=timeout_s)
+def open_host(ana: Clone, more: str = "", timeout_s: float = 10) -> Host:
+    return choose.of(Repo(str(ana.path)), config(more), timeout_s=timeout_s)
 
 
 def config(more: str = "") -> Config:
@@ -132,7 +132,7 @@ def test_what_cannot_be_merged_is_not(ana: Clone, fake: FakeGithub, world: World
     head = branch(ana, "topic", "one")
     number = fake.add_pull("topic")
     if why == "conflict":
-        branch(ana, "main", "one")
+        ana.git("checkout", "-q", "main")
         ana.commit_files("another", {"one": "something else\n"})
         ana.git("push", "-q", "-f", "origin", "HEAD:main")
     fake.settings["allow_squash_merge"] = why != "method"

@@ -1,7 +1,7 @@
 """The host of a repository (GitHub and what speaks like it), as far as a lane has business with it.
 
-`Host` is what the rest of prpgate knows; `github.py` is the one implementation. `of(repo, config)` gives the host of a
-clone's remote. Every call may raise HostDown (no answer: nothing is known) or HostRefused (it said no).
+`Host` is what the rest of prpgate knows; `github.py` is the one implementation. `choose.of(repo, config)` gives the
+host of a clone's remote. Every call may raise HostDown (no answer: nothing is known) or HostRefused (it said no).
 """
 
 from __future__ import annotations
@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from ..config import Config
-    from ..gitrepo import Repo
 
 HEAD_MOVED, NOT_MERGEABLE = "head-moved", "not-mergeable"  # HostRefused.code of merge_pull
 MERGE, SQUASH, REBASE = "merge", "squash", "rebase"
@@ -164,14 +161,3 @@ class Host(Protocol):
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | Sequence[Any] | None = None) -> Any:
         """Any other call of the host's API; `path` begins with "/". What it answered, None for nothing."""
-
-
-def of(repo: Repo, config: Config, *, timeout_s: float | None = None) -> Host:
-    """The host of the remote that the lanes are on. Raises HostRefused when it cannot be told which, or when there is
-    neither a token nor `gh`. Nothing is asked yet."""
-    from .address import find
-    from .github import Github
-    from .transport import TIMEOUT_S, transport
-
-    place = find(repo, config)
-    return Github(transport(place.api, place.trusted, timeout_s or TIMEOUT_S), place.api, place.repository)

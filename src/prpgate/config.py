@@ -100,6 +100,7 @@ class Config(NamedTuple):
     ci_check: str  # name of the check run that counts
     ci_app: str  # slug of the app whose check runs count
     ci_workflow: str  # the workflow's file, to start a run by hand; "": nobody starts one
+    ci_poll_s: int  # between two looks at the host
     ci_api: str  # address of the host's API; "": from the remote's address
     ci_repository: str  # "owner/name" there; "": from the remote's address
     where: dict[str, str]  # option -> file it was read from, "default" otherwise
@@ -360,6 +361,7 @@ def parse(text: str, source: str) -> Config:
         ci_check=_one_line(r, "ci.check", "smoke"),
         ci_app=_one_line(r, "ci.app", "github-actions"),
         ci_workflow=r.text("ci.workflow", "smoke.yml"),
+        ci_poll_s=r.seconds("ci.poll", 10),
         ci_api=r.text("ci.api", ""),
         ci_repository=_repository(r),
         where=r.where,

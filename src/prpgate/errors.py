@@ -67,10 +67,11 @@ class LockLost(UserError):
 class HostDown(CouldNotTell):
     """The host's API did not answer, or asked to be left alone for a while. Nothing is known; try again later.
 
-    `retry_s`: how long the host wants to be left alone, where it said so.
+    `retry_s`: how long the host wants to be left alone, where it said so. `unsent`: what was asked was surely not done.
     """
 
     retry_s: float | None = None
+    unsent: bool = False
 
 
 class HostRefused(UserError):

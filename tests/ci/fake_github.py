@@ -78,6 +78,7 @@ class FakeGithub:
         self.protected: dict[str, list[str]] = {}  # branch -> names of required checks (classic protection)
         self.required: dict[str, list[str]] = {}  # branch -> contexts that must be green before a merge (else 405)
         self.workflows: set[str] = {"smoke.yml"}
+        self.inputs: set[str] = {"sha", "fence"}  # that the workflows declare
         self.redirect = ""  # where the next request is sent instead
         self.on_dispatch: Callable[[dict[str, Any]], None] | None = None
         self.requests: list[Asked] = []
@@ -328,6 +329,8 @@ class FakeGithub:
             raise _Refuse(404, "Not Found")
         if not self.sha(f"refs/heads/{body.get('ref', '')}"):
             raise _Refuse(422, f"No ref found for: {body.get('ref')}")
+        if extra := sorted(set(body.get("inputs") or {}) - self.inputs):
+            raise _Refuse(422, f"Unexpected inputs provided: {json.dumps(extra)}")
         one = {"workflow": args[0], "ref": body["ref"], "inputs": body.get("inputs") or {}}
         self.dispatches.append(one)
         if self.on_dispatch:

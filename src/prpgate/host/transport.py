@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import shutil
+import socket
 import subprocess
 import time
 import urllib.error
@@ -124,7 +125,9 @@ class OverHttp:
             raise say.down(self.api, f"no whole answer within {self.timeout_s:g} s") from None
         except urllib.error.URLError as e:
             late = isinstance(e.reason, TimeoutError)
-            raise say.down(self.api, f"no answer within {self.timeout_s:g} s" if late else str(e.reason)) from None
+            unsent = isinstance(e.reason, ConnectionRefusedError | socket.gaierror)
+            why = f"no answer within {self.timeout_s:g} s" if late else str(e.reason)
+            raise say.down(self.api, why, unsent=unsent) from None
         except (OSError, http.client.HTTPException) as e:
             raise say.down(self.api, str(e) or type(e).__name__) from None
 

@@ -8,9 +8,9 @@ TOKEN = "export GITHUB_TOKEN=…"
 LATER = "Nothing was changed, and nothing is red for it."
 
 
-def down(api: str, why: str, retry_s: float | None = None) -> HostDown:
+def down(api: str, why: str, *, unsent: bool = False) -> HostDown:
     error = HostDown(f"the host's API at {api} did not answer: {why}.", code="host-down", hint=LATER)
-    error.retry_s = retry_s
+    error.unsent = unsent
     return error
 
 
@@ -20,7 +20,7 @@ def busy(api: str, retry_s: float) -> HostDown:
         code="host-busy",
         hint=LATER,
     )
-    error.retry_s = retry_s
+    error.retry_s, error.unsent = retry_s, True
     return error
 
 

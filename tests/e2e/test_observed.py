@@ -53,7 +53,7 @@ class Started:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.ended()
 
     def _read(self, stream: Any, lines: list[str]) -> None:
         for line in stream:
@@ -63,6 +63,9 @@ class Started:
         code = self.process.wait(WAIT_S)
         for one in self.readers:
             one.join(5)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream:
+                stream.close()
         return Result(code, "".join(self.lines), "".join(self.said))
 
     def stop(self, how: int = signal.SIGINT) -> Result:
@@ -218,7 +221,7 @@ def test_a_cron_job_reconciles_and_says_what_it_did(observed: tuple[Project, Fak
     project, fake = observed
     ana = project.ana
     toml = ana.read("prp.toml")
-    ana.commit_files("Quick", {"prp.toml": toml.replace("ci.poll = 1", "ci.poll = 1\nlane.ci_wait = 1", 1)})
+    ana.commit_files("Quick", {"prp.toml": toml.replace("[lane]\n", "[lane]\nci_wait = 1\n", 1)})
     ana.prp("land")
     fake.add_check(project.tip(), conclusion="success")
     assert "green; the lane goes on" in ana.prp("ci", "reconcile").out

@@ -18,6 +18,8 @@ GATES = ("none", "local", "ci")
 SCOPES = ("machine", "team")
 UNCLAIMED = ("take", "refuse")
 UPDATES = ("rebase", "merge")
+OBSERVE = ("store", "status")
+SLUG = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
 SCOPE_POLICIES = ("warn", "refuse", "off")
 WIP_STATUSES = ("in_progress", "completing", "landed")
 GATE_STEP_S, MOST_S = 600, 6 * 3600  # a step of a milestone's gate: when it names no time-out, and at most
@@ -95,6 +97,13 @@ class Config(NamedTuple):
     gates_validated: tuple[SmokeStep, ...]  # run before a PRP is validated
     gates_complete: tuple[SmokeStep, ...]  # run before a PRP is recorded as complete
     server_unclaimed: str  # what a server does with a push to a free lane that nobody announced
+    ci_observe: str  # how a lane hears of a run: "store", CI tells it; "status", clients read the host's check run
+    ci_check: str  # name of the check run that counts
+    ci_app: str  # slug of the app whose check runs count
+    ci_workflow: str  # the workflow's file, to start a run by hand; "": nobody starts one
+    ci_poll_s: int  # between two looks at the host
+    ci_api: str  # address of the host's API; "": from the remote's address
+    ci_repository: str  # "owner/name" there; "": from the remote's address
     where: dict[str, str]  # option -> file it was read from, "default" otherwise
     unknown: tuple[str, ...]  # options this version does not know: a newer prpgate, or a slip
 
@@ -258,6 +267,20 @@ def _phase_roles(r: _Reader) -> dict[str, str]:
     return dict(found)
 
 
+def _one_line(r: _Reader, option: str, default: str) -> str:
+    value = r.text(option, default)
+    if not value.strip() or not value.isprintable() or len(value) > LONGEST_GLOB:
+        raise r.wrong(option, value, "a name in one line")
+    return value
+
+
+def _repository(r: _Reader) -> str:
+    value = r.text("ci.repository", "")
+    if value and not SLUG.fullmatch(value):
+        raise r.wrong("ci.repository", value, 'a repository, as "owner/name"')
+    return value
+
+
 def parse(text: str, source: str) -> Config:
     """Read a prp.toml. `source` names it in errors and in `where`. Raises UsageError with file and option."""
     try:
@@ -343,6 +366,13 @@ def parse(text: str, source: str) -> Config:
         gates_validated=_gate(r, "gates.validated"),
         gates_complete=_gate(r, "gates.complete"),
         server_unclaimed=r.text("server.unclaimed", "take", UNCLAIMED),
+        ci_observe=r.text("ci.observe", "store", OBSERVE),
+        ci_check=_one_line(r, "ci.check", "smoke"),
+        ci_app=_one_line(r, "ci.app", "github-actions"),
+        ci_workflow=r.text("ci.workflow", "smoke.yml"),
+        ci_poll_s=r.seconds("ci.poll", 10),
+        ci_api=r.text("ci.api", ""),
+        ci_repository=_repository(r),
         where=r.where,
         unknown=r.leftovers(),
     )

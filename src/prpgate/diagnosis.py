@@ -32,6 +32,7 @@ def examine(session: Session) -> list[Fact]:
         *_ledger(session),
         *_store(session),
         *_lane(session),
+        *_ci(session),
     ]
 
 
@@ -109,6 +110,13 @@ def _store(session: Session) -> Iterator[Fact]:
 
     if found := ancestor.old_keys(store):
         yield Fact("warning", old_keys(found), "prp init --ancestor-shims")
+
+
+def _ci(session: Session) -> Iterator[Fact]:
+    from . import ci_setup
+
+    for found in ci_setup.inspect(session.repo, session.config, session.url):
+        yield Fact(found.level, found.text, found.command)
 
 
 def _lane(session: Session) -> Iterator[Fact]:

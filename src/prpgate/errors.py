@@ -62,3 +62,19 @@ class LaneClosed(UserError):
 
 class LockLost(UserError):
     """The merge lock was held and is not any more; `message` says who has it now or who broke it."""
+
+
+class HostDown(CouldNotTell):
+    """The host's API did not answer, or asked to be left alone for a while. Nothing is known; try again later.
+
+    `retry_s`: how long the host wants to be left alone, where it said so. `unsent`: what was asked was surely not done.
+    """
+
+    retry_s: float | None = None
+    unsent: bool = False
+
+
+class HostRefused(UserError):
+    """The host's API answered, and said no. `status` is its HTTP status; 0 when it was not even asked."""
+
+    status: int = 0

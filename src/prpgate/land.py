@@ -12,7 +12,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import candidate, identity, lane, policy, pushing, revert, waiting, watcher
+from . import candidate, identity, lane, policy, pushing, revert, watcher
 from .errors import CouldNotTell, LaneClosed, StoreDown
 from .gitrepo import GitError, Repo
 from .grip import Grip
@@ -39,6 +39,7 @@ from .job import check as check
 from .job import job as job
 from .lane_state import CLAIMED, HELD, INTENT
 from .lock import Closed, Granted, Lost, MergeLock, Queued
+from .lookout import Lookout
 from .messages import fixes as fixes_say
 from .messages import land as say
 from .messages import lane as lane_say
@@ -158,7 +159,8 @@ class _Landing:
             return answer.state.needs_look and lane.reconcile(self.repo, self.config, self.lock, self.who)
 
         while True:
-            got = waiting.wait(self.lock, self.who, max_wait_s=wait_s, on_change=changed, fixer=self.fixer)
+            with Lookout(self.config, self.repo.root, self.url, self.what.lane, self.who, self.ears) as lookout:
+                got = lookout.wait(self.lock, self.who, max_wait_s=wait_s, on_change=changed, fixer=self.fixer)
             if isinstance(got, Granted) and (quiet_s := self.store.quiet_s()) > 0:
                 raise lane_say.just_adopted(self.what.lane, quiet_s)  # what held the lane before may still be pushing
             if not isinstance(got, Closed):

@@ -151,6 +151,7 @@ class LaneState(NamedTuple):
     hold_p50_ms: float | None  # how long the last holds took
     hold_p90_ms: float | None
     run_url: str | None
+    dispatched: bool = False  # another run was started by hand for this landing; that is done once
 
     @property
     def needs_look(self) -> bool:
@@ -159,8 +160,9 @@ class LaneState(NamedTuple):
 
     @property
     def redispatch_due(self) -> bool:
-        """CI did not pick a landing up in time."""
-        return self.state == HELD and self.phase == LANDED and self.holder is not None and self.holder.overdue
+        """CI did not pick a landing up in time, and nobody has started another run for it yet."""
+        overdue = self.holder is not None and self.holder.overdue
+        return self.state == HELD and self.phase == LANDED and overdue and not self.dispatched
 
     def place(self, ticket: str) -> Place | None:
         return next((p for p in self.queue if p.id == ticket), None)
@@ -229,6 +231,7 @@ def state_of(name: str, raw: dict[str, Any]) -> LaneState:
         hold_p50_ms=raw.get("p50"),
         hold_p90_ms=raw.get("p90"),
         run_url=raw.get("run_url"),
+        dispatched=bool(raw.get("dispatched")),
     )
 
 

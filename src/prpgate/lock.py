@@ -233,9 +233,12 @@ class MergeLock:
         )
         return Judged(raw["written"], raw.get("stands"), raw.get("again", False), self._state(raw))
 
-    def redispatch(self, who: Who) -> Redispatch | None:
-        """None: no run is due, or another was just told to start one."""
-        raw = self._run("redispatch", who=_told(who))
+    def redispatch(self, who: Who, undo: str | None = None) -> Redispatch | None:
+        """None: no run is due, or somebody was told to start one: that happens once for each landing.
+
+        `undo`: why the run that this `who` was told to start surely was not; another may be due after `ci_wait_ms`.
+        """
+        raw = self._run("redispatch", who=_told(who), undo=undo)
         return Redispatch(raw["head"], self._state(raw)) if raw["outcome"] == "redispatch" else None
 
     # --- the server's own hooks --------------------------------------------------------------------------------------

@@ -141,7 +141,7 @@ class Judged(NamedTuple):
 
 
 class Redispatch(NamedTuple):
-    """Start a run for this head: nobody else will, for `ci_wait_ms`."""
+    """Start a run for this head: nobody else will."""
 
     head: str
     state: LaneState

@@ -33,13 +33,15 @@ def wait(
     fixer: bool = False,
     keep: bool = True,
     stop: Callable[[], bool] | None = None,
+    on_answer: Callable[[Queued], None] | None = None,
 ) -> Granted | Queued | Closed:
     """Wait for the lane at most `max_wait_s` seconds. Anything but Granted means that nobody waits any more: the
     place is then kept for ten minutes, or given up with `keep=False`; so also when an exception ends the wait.
 
     `on_change` is called with each answer that differs from the one before: position, holder, phase, a look or a new
     run that is due. What it does about it (say so, look at the remote) is its business; True asks the store again at
-    once. `stop` is asked before each sleep: True ends the waiting as its time does. Raises StoreDown.
+    once. `on_answer` is called with every answer that leaves us in line. `stop` is asked before each sleep: True ends
+    the waiting as its time does. Raises StoreDown.
     """
     until = boottime_s() + max_wait_s
     last: tuple[object, ...] = ()
@@ -51,6 +53,8 @@ def wait(
                 answer = got
                 return got
             assert isinstance(got, Queued)
+            if on_answer:
+                on_answer(got)
             seen = _visible(got)
             if on_change and seen != last:
                 last = seen

@@ -41,6 +41,7 @@ class Hold:
         self.look: tuple[dict[str, Any], int] | None = None  # who looks, until when
         self.run_url: str | None = None
         self.tried: str | None = None
+        self.dispatched: str | None = None
 
 
 class Lane:
@@ -619,8 +620,14 @@ class Lane:
         self.reap()
         h = self.hold
         due = self.state == "held" and h is not None and h.phase == "landed" and h.deadline <= self.now
-        if not due or not h or h.cap is None or h.cap <= self.now:
+        if a.get("undo"):
+            if self.state == "held" and h and h.phase == "landed" and h.dispatched == a["who"]["hold"]:
+                h.dispatched = None
+                self.note("redispatch", a["who"]["agent"], h.head, f"not started: {a['undo']}")
             return {"outcome": "none"}
+        if not due or not h or h.dispatched or h.cap is None or h.cap <= self.now:
+            return {"outcome": "none"}
+        h.dispatched = a["who"]["hold"]
         h.deadline = self.now + self.times["ci_wait_ms"]
         self.note("redispatch", a["who"]["agent"], h.head)
         return {"outcome": "redispatch", "head": h.head}

@@ -107,7 +107,7 @@ def as_stored(lane: Lane) -> dict[str, Any]:
     if h:
         s |= {"phase": h.phase, "holder": h.id, "ticket": h.ticket, "since": h.since, "begun": h.begun}
         s |= {"deadline": h.deadline, "cap": h.cap, "head": h.head, "base": h.base, "key": h.key, "run_url": h.run_url}
-        s |= {"tried": h.tried}
+        s |= {"tried": h.tried, "dispatched": h.dispatched}
         if h.look:
             s |= {"look": h.look[0]["hold"], "look_until": h.look[1]}
     s = {k: str(v) for k, v in s.items() if v is not None}
@@ -151,6 +151,7 @@ def as_answered(lane: Lane, outcome: str) -> dict[str, Any]:
         holder |= {k: h.who.get(k) for k in ("host", "pid", "op", "hotfix")} | {"sha": h.head or h.who.get("sha")}
         holder |= {"since_ms": lane.now - h.since, "deadline_ms": lane.left(h.deadline), "cap_ms": lane.left(h.cap)}
         view |= {"holder": pruned(holder), "head": h.head, "base": h.base, "run_url": h.run_url}
+        view["dispatched"] = True if h.dispatched else None
         if h.look:
             view["look"] = {"agent": h.look[0]["agent"], "left_ms": lane.left(h.look[1])}
     if c:
@@ -283,7 +284,7 @@ class Dice:
             case "look":
                 a = {"who": self.person()}
             case "redispatch":
-                a = {"who": self.person()}
+                a = {"who": self.person(), "undo": r.choice([None, None, "no answer"])}
             case "attribute":
                 a = {"look": self.look()}
             case "adopt":

@@ -720,11 +720,27 @@ def test_a_landing_that_ci_does_not_pick_up_is_dispatched_again_and_goes_on_unpr
     got = s.lock.redispatch(waiter("ben"))
     assert got and got.head == "h1"
     assert s.lock.redispatch(waiter("cem")) is None
-    s.later(510)
+    s.later(90)
+    assert not s.lock.state().redispatch_due
+    assert s.lock.redispatch(waiter("cem")) is None  # once for each landing
+    s.later(420)
     assert s.lock.state().state == "free"
     r, standing = s.lock.record("h1"), s.lock.standing("t1", "s", "ci")
     assert r and r.unproven and r.record == "landed"
     assert standing and standing.result == "unknown"
+
+
+def test_a_run_that_surely_did_not_start_may_be_started_by_another(s: Scene) -> None:
+    landed(s)
+    s.later(90)
+    assert s.lock.redispatch(waiter("ben"))
+    assert s.lock.redispatch(waiter("cem"), undo="not his to say") is None
+    s.later(90)
+    assert not s.lock.state().redispatch_due
+    assert s.lock.redispatch(waiter("ben"), undo="refused") is None
+    assert s.lock.redispatch(waiter("cem"))
+    said = [e.detail for e in s.lock.log(20) if e.event == "redispatch"]
+    assert said == ["", "not started: refused", ""]
 
 
 def test_unknown_is_replaced_once_by_a_later_run_and_its_red_closes_only_what_is_still_there(s: Scene) -> None:

@@ -266,6 +266,16 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "smoke:smoke",
             "run the smoke gate on what is checked out and record the verdict",
         ),
+        "ci watch": Verb(
+            "ci:watch",
+            "tell the lanes what the host's checks say, and start the run that never came",
+            (LANE._replace(more={**LANE.more, "help": "only this lane (default: all)"}),),
+        ),
+        "ci reconcile": Verb(
+            "ci:reconcile",
+            "the same once, for a cron job",
+            (LANE._replace(more={**LANE.more, "help": "only this lane (default: all)"}),),
+        ),
         "lock status": Verb("lane:status", "who holds which lane, who waits", (LANE,)),
         "lock log": Verb(
             "lane:log",

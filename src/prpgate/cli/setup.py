@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def init(args: argparse.Namespace, out: Output) -> int:
+    from .. import ci_setup, project
     from .. import install as hooks
-    from .. import project
 
     repo = Repo.found()
     path = os.path.join(repo.top, settings.FILE)
@@ -60,6 +60,7 @@ def init(args: argparse.Namespace, out: Output) -> int:
                 hint=f"Edit {settings.FILE} and land it: what stands on the lane counts. Then, without --{asked[0]}:",
                 next_action="prp init",
             )
+        ci_setup.require(config, repo.top, args.redis_url)
         out.say(f"{settings.FILE} is there already: {config.project}. It stays as it is.")
     report = hooks.install(repo, config)
     _tell(report, out)

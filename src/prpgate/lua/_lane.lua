@@ -188,7 +188,7 @@ local function settle(event)
 end
 
 local OF_A_HOLD = { 'phase', 'holder', 'ticket', 'who', 'since', 'begun', 'deadline', 'cap', 'head', 'base', 'info',
-  'owner', 'key', 'look', 'looker', 'look_until', 'run_url', 'tried' }
+  'owner', 'key', 'look', 'looker', 'look_until', 'run_url', 'tried', 'dispatched' }
 
 local function clear() -- whatever holds the lane, or is offered it, ends
   if S.begun then
@@ -464,7 +464,7 @@ local BRIEF = { granted = true, released = true, reported = true }
 
 local function view(brief)
   local v = { now = NOW, state = state(), phase = S.phase, fence = S.fence or '0', seen = S.seen, window_ms = left('window'),
-    run_url = S.run_url, kept = {} }
+    run_url = S.run_url, dispatched = S.dispatched and true or nil, kept = {} }
   if S.holder then
     local who, mine = holder(), owner()
     v.holder = { id = S.holder, ticket = S.ticket, agent = who.agent, host = who.host, pid = who.pid, op = who.op,

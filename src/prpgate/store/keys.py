@@ -61,6 +61,10 @@ class Keys:
         """Stream: messages to one agent that it has not acknowledged."""
         return f"{self.prefix}mail:to:{agent}"
 
+    def observer(self, lane: str) -> str:
+        """String with an expiry: who asks the host about this lane."""
+        return f"{self.prefix}lane:{lane}:observer"
+
     def lane(self, name: str) -> LaneKeys:
         base = f"{self.prefix}lane:{name}:"
         s, q, a, r, u, i, kept, rec, log = (base + p for p in ("s", "q", "a", "r", "u", "i", "kept", "rec", "log"))

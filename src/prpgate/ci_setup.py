@@ -1,0 +1,85 @@
+"""Can gate ci work here: does CI reach the store, or do those who wait reach the host; and who starts a late run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from .errors import HostDown, HostRefused, UserError
+from .messages import ci_setup as say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .config import Config
+    from .gitrepo import Repo
+
+WORKFLOWS = ".github/workflows"
+ASK_S = 4.0
+
+
+class Finding(NamedTuple):
+    level: str  # "ok", "warning" or "error"
+    text: str
+    command: str | None = None
+
+
+def unreachable(config: Config, root: str, url: str | None = None) -> str | None:
+    """The store's address, where a runner elsewhere cannot reach it and the gate needs that; None where all is well."""
+    from .store import discover
+
+    if config.gate != "ci" or config.ci_observe == "status":
+        return None
+    try:
+        place = discover.find(config, root, url)
+    except UserError:
+        return None  # what is wrong with the store is said elsewhere
+    parts = discover.URL.fullmatch(place.url)
+    host = parts["host"] if parts else ""
+    local = place.url.startswith("unix:") or host in ("localhost", "[::1]") or host.startswith("127.")
+    return discover.redact(place.url) if local else None
+
+
+def require(config: Config, root: str, url: str | None = None) -> None:
+    """Refuse a gate that cannot work, unless prp.toml says in so many words that it is meant."""
+    found = unreachable(config, root, url)
+    if found and config.where.get("ci.observe") == "default":
+        raise say.cannot_work(
+            found, any(config.where.get(f"ci.{o}") != "default" for o in ("check", "app", "workflow"))
+        )
+
+
+def inspect(repo: Repo, config: Config, url: str | None = None) -> Iterator[Finding]:
+    """What `prp doctor` says of it. Asks the host when the lanes need it."""
+    if config.gate != "ci":
+        return
+    if found := unreachable(config, repo.root, url):
+        meant = config.where.get("ci.observe") != "default"
+        yield Finding("warning" if meant else "error", say.unreachable(found), None if meant else say.HOW)
+    if config.ci_observe == "status":
+        yield _host(repo, config)
+    yield from _workflow(repo, config)
+
+
+def _host(repo: Repo, config: Config) -> Finding:
+    from .host import choose
+
+    try:
+        host = choose.of(repo, config, timeout_s=ASK_S)
+        host.settings()
+    except HostDown as e:
+        return Finding("warning", e.message)
+    except HostRefused as e:
+        return Finding("error", e.message, e.next_action)
+    return Finding("ok", say.answers(host.address, host.repository, config.ci_check, config.ci_app))
+
+
+def _workflow(repo: Repo, config: Config) -> Iterator[Finding]:
+    """A run that never came is started by hand: the workflow has to be there, and to allow it."""
+    tip = repo.known_tip(config.remote, config.ledger_lane)
+    if not config.ci_workflow or tip is None:
+        return
+    text = repo.blob(f"{tip}:{WORKFLOWS}/{config.ci_workflow}")
+    if text is None:
+        yield Finding("warning", say.no_workflow(f"{WORKFLOWS}/{config.ci_workflow}", config.ledger_lane))
+    elif b"workflow_dispatch" not in text:
+        yield Finding("warning", say.no_dispatch(f"{WORKFLOWS}/{config.ci_workflow}"))

@@ -303,8 +303,7 @@ def parse(text: str, source: str) -> Config:
         )
     pattern = r.text("id_pattern", DEFAULT_ID_PATTERN)
     try:
-        for used in (pattern, f"(?:{pattern})"):
-            re.compile(used)
+        re.compile(pattern)
         endless = pattern != DEFAULT_ID_PATTERN and id_pattern.slow(pattern)
     except re.error as e:
         raise r.wrong("id_pattern", pattern, f"a regular expression ({e})") from None

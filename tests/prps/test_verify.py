@@ -340,7 +340,7 @@ def test_the_command_and_its_exit_codes(archive: Archive) -> None:
     bad = ann.prp("verify", "--all", ok=False)
     assert bad.code == 1
     assert f"placeholder {BOARD} stands for 7 PRPs: P2-000, P2-001" in bad.out
-    assert "8 complete PRPs: 1 hold, 7 false, 0 could not be told" in bad.out
+    assert "8 complete PRPs: 1 holds, 7 false, 0 could not be told" in bad.out
     told: dict[str, Any] = json.loads(ann.prp("verify", "--json", ok=False).out)
     assert (told["ok"], told["groups"][0]["ids"][0], len(told["false"])) == (False, "P2-000", 7)
     assert told["next_action"].startswith("prp reopen P2-000 --reason")

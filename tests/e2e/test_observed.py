@@ -149,6 +149,26 @@ def test_a_waiter_reads_the_hosts_check_and_lands(observed: tuple[Project, FakeG
     assert [one["found"] for one in json.loads(ana.prp("lane", "log", "-n", "2", "--json").out)["landings"]]
 
 
+def test_where_the_first_in_line_cannot_ask_the_next_does(observed: tuple[Project, FakeGithub]) -> None:
+    project, fake = observed
+    ana, ben, cem = project.ana, join(project, fake, "ben"), join(project, fake, "cem")
+    cem.env["GITHUB_TOKEN"] = "no longer valid"
+    work(ana, "one")
+    ana.prp("land")
+    fake.add_check(project.tip(), conclusion="success")
+    work(ben, "two")
+    work(cem, "three")
+    with Started(cem, "land") as first:
+        until(ana, waiting=1)
+        with Started(ben, "land") as second:
+            landed = first.ended()
+            assert landed.code == 0, landed
+            assert "the host is not asked" in landed.err
+            assert second.stop().code == 130
+    assert project.subjects()[0] == "work on three"
+    assert fake.asked("check-runs")[-1].status == 200
+
+
 def test_several_in_a_row_with_a_red_in_the_middle(observed: tuple[Project, FakeGithub]) -> None:
     project, fake = observed
     ana, ben = project.ana, join(project, fake, "ben")

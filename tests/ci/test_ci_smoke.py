@@ -37,7 +37,9 @@ def test_a_green_push_without_a_store_checks_and_runs(github: Github) -> None:
     ended = github.on_push(head)
     assert ended.code == 0, ended.log
     tree = run(["git", "rev-parse", f"{head}^{{tree}}"], github.world.remote).out.strip()
-    assert ended.outputs == {"verdict": "green", "tree": tree, "fence": ""}
+    assert ended.outputs.pop("reason").startswith("1 step passed in ")
+    assert float(ended.outputs.pop("duration")) < 30
+    assert ended.outputs == {"verdict": "green", "tree": tree, "fence": "", "again": "false"}
     assert "no store is set" in ended.log
     assert "smoke gate: green" in ended.summary
     assert f"checking the PRPs of {github.base[:12]}..{head[:12]}" in ended.log
@@ -185,7 +187,7 @@ def test_hostile_names_stay_text_everywhere(world: World) -> None:
     assert ended.code == 1
     assert not [c for c in ended.commands if c.startswith("::error::pwned")]
     assert "##[" not in ended.log
-    assert ended.outputs.keys() == {"verdict", "tree", "fence"}
+    assert ended.outputs.keys() == {"verdict", "tree", "fence", "reason", "duration", "again"}
     assert ended.outputs["verdict"] == "red"
     assert "<script" not in ended.summary
     assert "\x1b" not in ended.log + ended.summary

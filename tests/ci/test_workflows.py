@@ -109,7 +109,7 @@ def test_the_actions_outputs_are_given() -> None:
     action = load(ACTION)
     for name, output in action["outputs"].items():
         assert output["value"] == f"${{{{ steps.gate.outputs.{name} }}}}"
-    assert set(action["outputs"]) == {"verdict", "tree", "fence"}
+    assert set(action["outputs"]) == {"verdict", "tree", "fence", "reason", "duration", "again"}
 
 
 # --- hook lists -------------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def hosted(tmp_path: Path, home: Path) -> Iterator[Hosted]:
 def of_landings(project: Project, since: int) -> list[str]:
     """What the lane's log has about who landed and what became of it, oldest first."""
     keep = ("landed", "adopt", "verdict", "close", "open")
-    return [f"{e['event']} {e['agent']}".strip() for e in events(project.ana)[::-1][since:] if e["event"] in keep]
+    return [f"{e['event']} {e['agent']}".strip() for e in events(project.ana)[since:] if e["event"] in keep]
 
 
 def test_landings_wait_for_each_others_verdict_and_wake_the_next(hosted: Hosted) -> None:
@@ -87,5 +87,5 @@ def test_a_red_in_the_middle_closes_and_its_revert_opens(hosted: Hosted) -> None
     hosted.host.idle()
     hosted.settle()
     assert hosted.subjects()[:2] == ["has to wait", 'Revert "breaks it"']
-    said = [e["detail"] for e in events(hosted.ana)[::-1] if e["event"] == "verdict"]
+    said = [e["detail"] for e in events(hosted.ana) if e["event"] == "verdict"]
     assert said[-5:] == ["green", "red (1st)", "red", "green", "green"]

@@ -57,7 +57,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("rebuild", "settle", "verify", "history"),
     ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("job", "revert", "land"),
-    ("ops", "install", "driver_setup", "server", "diagnosis", "mending", "ancestor"),
+    ("ops", "install", "driver_setup", "server", "diagnosis", "mending", "ancestor", "recipes", "workflow_file"),
     ("api", "aio"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),
 )

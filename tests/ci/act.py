@@ -109,6 +109,16 @@ class Job:
     def outputs(self) -> dict[str, str]:
         return dict(re.findall(r"::set-output:: (\w+)=(.*)", self.text))
 
+    @property
+    def summary(self) -> str:
+        """The job summary, as act shows what was given for it."""
+        return "".join(re.findall(r"Summary - ((?:.*\n)*?)(?=\[)", self.text))
+
+    @property
+    def annotations(self) -> list[str]:
+        """What act took for a command that annotates."""
+        return re.findall(r"^\[[^]]*\]\s+\S+\s+(::(?:error|warning|notice).*)$", self.text, re.MULTILINE)
+
     def until(self, text: str, give_up_s: float = 30) -> None:
         end = time.monotonic() + give_up_s
         while text not in self.text:
@@ -188,6 +198,7 @@ class Runner:
         *,
         secrets: Mapping[str, str] | None = None,
         env: Mapping[str, str] | None = None,
+        actor: str = "ana",
     ) -> Job:
         """A run of the workflow as it stands at `sha`. `secrets`: others than the runner's; `env`: the machine's."""
         self.count += 1
@@ -201,7 +212,7 @@ class Runner:
         given = self.secrets if secrets is None else secrets
         words = [
             *(act_binary(), event, "-W", self.workflow, "-e", f"../{name}.json", "-P", "ubuntu-latest=-self-hosted"),
-            *("--no-skip-checkout", "--action-offline-mode", "--env", f"GITHUB_RUN_ID={self.count}"),
+            *("--actor", actor, "--no-skip-checkout", "--action-offline-mode", "--env", f"GITHUB_RUN_ID={self.count}"),
             *(word for stub in self.stubs for word in ("--local-repository", stub)),
             *(word for key in given for word in ("-s", key)),
         ]
@@ -225,9 +236,16 @@ class Runner:
         """The workflow as it stands at the branch's tip, asked to look at `inputs`."""
         return self.start("workflow_dispatch", tip, ref, {"inputs": dict(inputs)}, **more)
 
-    def pull_request(self, merge: str, base: str, head: str, *, title: str = "", **more: Any) -> Job:
+    def pull_request(
+        self, merge: str, base: str, head: str, *, title: str = "", branch: str = "topic", **more: Any
+    ) -> Job:
         """`merge` is what the host made of the two: refs/pull/1/merge."""
-        number = {"number": 1, "title": title, "base": {"sha": base, "ref": "main"}, "head": {"sha": head, "ref": "t"}}
+        number = {
+            "number": 1,
+            "title": title,
+            "base": {"sha": base, "ref": "main"},
+            "head": {"sha": head, "ref": branch},
+        }
         return self.start("pull_request", merge, "refs/pull/1/merge", {"number": 1, "pull_request": number}, **more)
 
     def merge_group(self, sha: str, base: str, **more: Any) -> Job:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from prpgate.lock import LaneState, MergeLock
+    from tests.ci.act import Job
     from tests.world import Server
 
 CALLER = f"""\
@@ -234,3 +236,50 @@ def test_a_duplicate_and_a_late_verdict_change_nothing(world: World, server: Ser
     said = [e for e in place.log() if e.startswith("verdict")]
     assert said[:2] == ["verdict:unknown run-lost", "verdict:green"]
     assert set(said[2:]) == {"verdict:late green", "verdict:late red"}, said
+
+
+EVIL = "x$(touch${IFS}pwned)`touch${IFS}pwned`';touch${IFS}pwned;'\";touch${IFS}pwned;\"</td><script>${{secrets.X}}"
+LINES = f"{EVIL}\n::error::pwned\n##[error]pwned\r\nverdict=green\x1b[2J"
+
+
+def inert(world: World, job: Job) -> None:
+    """Nothing of it ran, nothing of it was taken for a command, and the summary shows it as text."""
+    job.lose()
+    assert list(world.folder.rglob("pwned")) == []
+    assert not [a for a in job.annotations if a.startswith(("::error::pwned", "##["))], job.text
+    assert "\x1b" not in job.text
+    assert job.summary and "<script" not in job.summary
+    assert job.outputs["verdict"] == "red"
+
+
+def test_a_hostile_branch_author_and_message_run_nothing(world: World, server: Server, places: list[Place]) -> None:
+    step = f"name = {json.dumps(LINES)}\nrun = 'echo \"$GITHUB_REF\" && exit 1'"
+    places.append(place := Place(world, server, step, "lane.red_retries = 0"))
+    place.ana.git("config", "user.name", EVIL)
+    head = place.ana.commit_files(LINES, {"b": "b\n"})
+    ref = f"refs/heads/{EVIL}"
+    run(["git", "push", "-q", "origin", f"HEAD:{ref}"], place.ana.path)
+    job = place.runner.push(head, place.base, ref, actor=EVIL)
+    assert job.end() == 1, job.text
+    assert "&lt;/td&gt;&lt;script&gt;" in job.summary
+    inert(world, job)
+
+
+def test_a_hostile_pull_request_runs_nothing(world: World, server: Server, places: list[Place]) -> None:
+    places.append(place := Place(world, server))
+    head = topic(place, EVIL, "bad")
+    job = place.runner.pull_request(merged(place, head), place.base, head, title=LINES, actor=EVIL, branch=EVIL)
+    assert job.end() == 1, job.text
+    inert(world, job)
+
+
+def test_a_hostile_dispatch_says_nothing_to_the_lane(world: World, server: Server, places: list[Place]) -> None:
+    """What is no commit cannot be checked out; and inputs are never pasted into a script."""
+    places.append(place := Place(world, server))
+    head, before = place.work(), place.log()
+    for sha, fence in ((EVIL, "1"), (head, EVIL), (head, "1"), (head, "-1"), (place.base, str(place.state.fence))):
+        job = place.runner.dispatch(head, {"sha": sha, "fence": fence})
+        job.end()
+        assert place.log() == before, (sha, fence, job.text)
+        assert list(world.folder.rglob("pwned")) == []
+    assert place.state.phase == "landed"

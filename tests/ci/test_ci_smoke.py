@@ -578,7 +578,8 @@ def test_the_user_of_the_documentation_can_touch_nothing_else(world: World, serv
         *(["EVAL", "return redis.call('HSET', KEYS[1], 'state', 'free')", "1", other],),
         *(["EVAL", f"return redis.call('HGET', '{other}', 'state')", "0"],),
         *(["FLUSHALL"], ["CONFIG", "GET", "*"], ["KEYS", "*"], ["ACL", "LIST"], ["SHUTDOWN"]),
-        *(["MONITOR"], ["CLIENT", "LIST"], ["RENAME", other, "prp:{example.org/team/app}:x"], ["SCRIPT", "KILL"]),
+        *(["MONITOR"], ["CLIENT", "LIST"], ["RENAME", other, "prp:{example.org/team/app}:x"], ["SCRIPT", "FLUSH"]),
+        *(["SCRIPT", "KILL"], ["FUNCTION", "FLUSH"]),
     ]
     with redis.Redis.from_url(address, protocol=2) as ci:
         for command in forbidden:

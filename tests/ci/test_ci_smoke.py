@@ -391,7 +391,7 @@ def test_a_pull_request_with_the_address_never_touches_the_store(world: World, s
     assert (events(lock), lock.state().closed) == ([], None)
 
 
-@pytest.mark.parametrize("event", ["pull_request_target", "release", "schedule"])
+@pytest.mark.parametrize("event", ["pull_request", "pull_request_target", "release", "schedule"])
 def test_only_a_landing_speaks_for_the_lane(world: World, server: Server, event: str) -> None:
     """Events about something else whose ref is the lane's own all the same."""
     github = Github(world, gate="ci")

@@ -163,9 +163,16 @@ class Runner:
     """Runs workflows of one remote, each in a checkout of the commit that it is about."""
 
     def __init__(
-        self, world: World, *, secrets: Mapping[str, str] | None = None, workflow: str = WORKFLOW, gate: str = GATE
+        self,
+        world: World,
+        *,
+        secrets: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
+        workflow: str = WORKFLOW,
+        gate: str = GATE,
     ) -> None:
         self.world, self.secrets, self.workflow = world, dict(secrets or {}), workflow
+        self.variables = dict(variables or {})
         self.folder = world.folder / f"runner-{uuid.uuid4().hex[:6]}"
         self.jobs: list[Job] = []
         self.count = 0
@@ -215,6 +222,7 @@ class Runner:
             *("--actor", actor, "--no-skip-checkout", "--action-offline-mode", "--env", f"GITHUB_RUN_ID={self.count}"),
             *(word for stub in self.stubs for word in ("--local-repository", stub)),
             *(word for key in given for word in ("-s", key)),
+            *(word for key, value in self.variables.items() for word in ("--var", f"{key}={value}")),
         ]
         log = self.folder / f"{name}.log"
         with log.open("wb") as out:

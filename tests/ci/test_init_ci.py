@@ -240,16 +240,24 @@ def test_its_pins_are_this_repositorys_own() -> None:
         assert pins()[action] == sha
 
 
-def test_what_is_written_runs(clone: Clone, world: World) -> None:
+@pytest.mark.parametrize("known", [True, False], ids=["uses", "whole"])
+def test_what_is_written_runs(clone: Clone, world: World, known: bool) -> None:
     """Under act, from the commit that brings it: setup and steps, on what was pushed."""
-    (clone.path / "Makefile").unlink()
-    clone.prp("init", "--yes", "--ci", "github", "--gate", GATE)
+    clone.commit_files("no make", {"Makefile": ""})
+    clone.prp("init", "--yes", "--ci", "github", *(["--gate", GATE] if known else []))
     toml = clone.read("prp.toml").replace("python -m pytest", f"{sys.executable} -m pytest")
     written = clone.read(WORKFLOW).replace("python -m pip install pytest", "echo set up > ready")
+    assert ("gate.yml@" in written) is known
     head = clone.commit_files("Use prpgate", {"prp.toml": toml + "\n[[smoke]]\nrun = 'cat ready'\n", WORKFLOW: written})
     clone.git("push", "-q", "--no-verify")
-    runner = Runner(world)
-    job = runner.push(head, run(["git", "rev-parse", f"{head}~1"], world.remote).out.strip())
+    before = run(["git", "rev-parse", f"{head}~1"], world.remote).out.strip()
+    runner = Runner(world, variables={} if known else {"PRP_GATE": f"git+https://example.org/prpgate@{'1' * 40}"})
+    job = runner.push(head, before)
     assert job.end() == 0, job.text
     assert job.outputs["verdict"] == "green" and "| set up" in job.text
+    if not known:
+        runner.variables = {}
+        job = runner.push(head, before)
+        assert job.end() == 1
+        assert "PRP_GATE: set this repository variable: git+https://github.com/OWNER/REPO@FULL_SHA" in job.text
     runner.close()

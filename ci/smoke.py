@@ -216,8 +216,8 @@ def gate(env: dict[str, str], log: runner.Log, cancel: Cancel) -> int:
     line = Timeline(event.pushed)
     with take(config, repo, event, name, head) as hold:
         log.line(hold.why)
-        hold.story(line)
         try:
+            hold.story(line)
             outcome = prove(repo, config, event, head, log, hold, line)
         except KeyboardInterrupt:
             log.close()

@@ -99,11 +99,18 @@ class Job:
     def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path, event: str, sha: str, ref: str) -> None:
         self.name, self.process, self.log = name, process, log
         self.event, self.sha, self.ref = event, sha, ref
+        self.stopped = False
 
     @property
     def text(self) -> str:
         """What act has said so far: each line of a step after `| `, what it took for a command after a sign."""
         return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+
+    @property
+    def conclusion(self) -> str | None:
+        """What a host would say of it: None while it runs, then "success", "failure" or "cancelled"."""
+        code = self.process.poll()
+        return None if code is None else "success" if code == 0 else "cancelled" if self.stopped else "failure"
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -141,11 +148,13 @@ class Job:
 
     def cancel(self) -> None:
         """As the host's runner cancels: the step's own process is interrupted. (The runner asks twice, then kills.)"""
+        self.stopped = True
         for pid in self.processes("smoke.py"):
             os.kill(pid, signal.SIGINT)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End act itself: it kills the step's own process at once and asks nobody."""
+        self.stopped = True
         self.process.send_signal(number)
 
     def lose(self) -> None:

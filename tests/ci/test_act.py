@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ci.act import GATE, WORKFLOW, Runner
+from tests.ci.act import GATE, WORKFLOW, Runner, pins
 from tests.ci.github import Github
 from tests.world import World, run
 
@@ -38,6 +38,32 @@ jobs:
     uses: {GATE.partition("@")[0]}/.github/workflows/gate.yml@{GATE.partition("@")[2]}
     secrets:
       redis-url: ${{{{ secrets.PRP_REDIS_URL }}}}
+"""
+OWN_JOB = f"""\
+name: prp-smoke
+on: [push]
+permissions: {{}}
+jobs:
+  smoke:
+    runs-on: ubuntu-latest
+    timeout-minutes: 8
+    permissions:
+      contents: read
+    steps:
+      - uses: actions/checkout@{pins()["actions/checkout"]}
+        with:
+          fetch-depth: 0
+          persist-credentials: false
+      - id: smoke
+        uses: {GATE.replace("@", "/ci@")}
+        with:
+          redis-url: ${{{{ secrets.PRP_REDIS_URL }}}}
+      - if: always()
+        env:
+          VERDICT: ${{{{ steps.smoke.outputs.verdict }}}}
+          AGAIN: ${{{{ steps.smoke.outputs.again }}}}
+          REASON: ${{{{ steps.smoke.outputs.reason }}}}
+        run: echo "said $VERDICT $AGAIN $REASON"
 """
 GREEN = 'name = "unit"\nrun = "test ! -e bad"'
 SLOW = 'name = "unit"\nrun = "echo begun; sleep 60"'
@@ -101,6 +127,17 @@ def test_a_red_push_closes_the_lane_and_the_job_fails(world: World, server: Serv
     assert place.log() == ["landed", "adopt", "verdict:red (1st)", "verdict:red", "close"]
     assert place.state.state == "free"
     assert place.state.closed is not None and place.state.closed.culprit_sha == head
+
+
+def test_the_action_in_a_job_of_ones_own_hands_its_outputs_on(
+    world: World, server: Server, places: list[Place]
+) -> None:
+    places.append(place := Place(world, server))
+    head = place.land(place.lock, "P1-001: work", {WORKFLOW: OWN_JOB})
+    job = place.runner.push(head, place.base)
+    assert job.end() == 0, job.text
+    assert "| said green false 1 step passed in" in job.text
+    assert place.log() == ["landed", "adopt", "verdict:green"]
 
 
 def merged(place: Place, head: str, name: str = "merge") -> str:
@@ -184,6 +221,7 @@ def test_a_cancelled_job_is_unknown_and_another_run_may_come(world: World, serve
     assert place.log() == ["landed", "adopt", "verdict:unknown"]
     assert (place.state.state, place.state.phase, place.state.closed) == ("held", "landed", None)
     assert job.outputs["verdict"] == "unknown" and job.outputs["again"] == "true"
+    assert job.conclusion == "cancelled"
     assert job.processes() == []
 
 

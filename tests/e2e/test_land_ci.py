@@ -66,6 +66,9 @@ def test_landings_wait_for_each_others_verdict_and_wake_the_next(hosted: Hosted)
         f"{event} {agent}" for agent in order for event in ("landed", "adopt", "verdict")
     ], "each one's verdict before the next one's push"
     assert (status(hosted.ana)["state"], status(hosted.ana)["queue"]) == ("free", [])
+    for job, agent in list(zip(jobs, order, strict=True))[1:]:
+        story = [f"queued by {agent}", f"{agent} got the lane", "picked up by this run", "verdict green given"]
+        assert sorted(story, key=job.summary.find) == story and story[0] in job.summary, job.summary
 
 
 def test_a_red_in_the_middle_closes_and_its_revert_opens(hosted: Hosted) -> None:

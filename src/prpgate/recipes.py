@@ -21,9 +21,11 @@ REACHES_OUT = re.compile(
     re.IGNORECASE,
 )
 MOST_BYTES = 1_000_000
-DEEPEST = 8
+LONGEST = 4_000  # characters of a line that may be a rule
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 RULE = re.compile(r"^([\w.\-/ ]+?)\s*:(?![=:])([^=#]*)(?:#.*)?$")
+SET = re.compile(r"^(\w+) {0,40}(?:[:?+!]|::)?=(.*)$", re.MULTILINE)
+MAKE_CALL = re.compile(r"(?:\$[({]MAKE[)}]|\bmake)\s+([\w.\-]+)")
 VARIABLE = re.compile(r"(?<!\$)\$[({](\w+)[)}]")
 NPM_RUN = re.compile(r"\b(?:npm|pnpm|yarn)\s+(?:run(?:-script)?\s+)?([\w:.\-]+)")
 
@@ -67,7 +69,7 @@ def _read(top: str, name: str) -> str | None:
 
 def _judged(top: str, name: str, run: str, source: str, text: list[str], short: str, unknown: str = "") -> Recipe:
     """A recipe of somebody's own, with what speaks against taking it unasked."""
-    text = [*text, *_scripts_called(top, text)]
+    text = [part for line in (*text, *_scripts_called(top, text)) for part in line.split("\n")]
     out = REACHES_OUT.search("\n".join(text))
     if short not in SAFE:
         why = f"{short!r} promises nothing"
@@ -169,15 +171,17 @@ _NODE_TOOLS = (
 )
 
 
-def _script(scripts: dict[str, str], name: str, seen: tuple[str, ...] = ()) -> list[str]:
-    """A script, what npm runs before and after it by its name, and the scripts that these call."""
-    lines = []
-    for one in (f"pre{name}", name, f"post{name}"):
-        if one in scripts and one not in seen and len(seen) < DEEPEST:
-            lines.append(f"{one}: {scripts[one]}")
-            for called in NPM_RUN.findall(scripts[one]):
-                lines += _script(scripts, called, (*seen, one))
-    return list(dict.fromkeys(lines))
+def _script(scripts: dict[str, str], name: str) -> list[str]:
+    """A script, what npm runs before and after it by its name, and the scripts that these call; each once."""
+    seen: list[str] = []
+    open_ = [name]
+    while open_:
+        called = open_.pop(0)
+        for one in (f"pre{called}", called, f"post{called}"):
+            if one in scripts and one not in seen:
+                seen.append(one)
+                open_ += NPM_RUN.findall(scripts[one])
+    return [f"{one}: {scripts[one]}" for one in seen]
 
 
 # --- Go and Rust ------------------------------------------------------------------------------------------------------
@@ -218,7 +222,7 @@ def _make(top: str) -> Found:
 
 def _with_variables(text: str, lines: list[str], name: str, unknown: str) -> tuple[list[str], str, str]:
     """The lines of a target with the variables that they use; one that is set elsewhere is something not known."""
-    values = dict(re.findall(r"^(\w+)\s*(?:[:?+!]|::)?=\s*(.*?)\s*$", text, re.MULTILINE))
+    values = {key: value.strip() for key, value in SET.findall(text)}
     said, open_ = list(lines), [name for line in lines for name in VARIABLE.findall(line)]
     seen: set[str] = set()
     while open_:
@@ -241,7 +245,7 @@ def _rules(text: str) -> dict[str, tuple[list[str], list[str]]]:
         if line.startswith("\t"):
             for name in current:
                 rules[name][1].append(line.strip())
-        elif match := RULE.match(line):
+        elif len(line) < LONGEST and (match := RULE.match(line)):
             needs, _, inline = match.group(2).partition(";")
             current = [name for name in match.group(1).split() if name != ".PHONY"]
             for name in current:
@@ -253,11 +257,14 @@ def _rules(text: str) -> dict[str, tuple[list[str], list[str]]]:
     return rules
 
 
-def _target(rules: dict[str, tuple[list[str], list[str]]], name: str, seen: tuple[str, ...] = ()) -> list[str]:
-    """A target's lines after those of the targets that it needs or calls by $(MAKE)."""
-    if name not in rules or name in seen or len(seen) >= DEEPEST:
-        return []
-    needs, lines = rules[name]
-    called = [w for line in lines for w in re.findall(r"(?:\$[({]MAKE[)}]|\bmake)\s+([\w.\-]+)", line)]
-    found = [line for other in (*needs, *called) for line in _target(rules, other, (*seen, name))]
-    return list(dict.fromkeys([*found, *(f"{name}: {line}" for line in lines)]))
+def _target(rules: dict[str, tuple[list[str], list[str]]], name: str) -> list[str]:
+    """A target's lines after those of the targets that it needs or calls by $(MAKE); each once."""
+    seen: list[str] = []
+    open_ = [name]
+    while open_:
+        one = open_.pop()
+        if one in rules and one not in seen:
+            seen.append(one)
+            needs, lines = rules[one]
+            open_ += [*needs, *(word for line in lines for word in MAKE_CALL.findall(line))]
+    return [f"{one}: {line}" for one in reversed(seen) for line in rules[one][1]]

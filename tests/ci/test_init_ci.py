@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import yaml
 
 from prpgate import recipes, workflow_file
 from prpgate.config import parse
+from prpgate.messages import recipes as say
 from tests.ci.act import GATE, WORKFLOW, Runner, pins
 from tests.ci.test_workflows import PINNED, scripts
 from tests.world import Clone, World, run
@@ -104,7 +106,25 @@ def test_a_recipe_comes_with_everything_that_it_leads_to(tmp_path: Path) -> None
     assert got["make-test"].text == ("build: ./scripts/build.sh", "test: gotestsum", "scripts/build.sh: cc main.c")
     assert got["make-check"].text == ("lint: ruff check .", "check: mypy .")
     assert got["make-smoke"].text[1:] == ("URL = https://$(HOST)", "HOST = app.prod.example.org")
-    assert got["npm-test"].text == ("pretest: npm run gen", "gen: tool", "test: vitest")
+    assert got["npm-test"].text == ("pretest: npm run gen", "test: vitest", "gen: tool")
+
+
+def test_knots_and_long_lines_are_read_in_little_time(tmp_path: Path) -> None:
+    """Sixty targets and scripts, each of which needs all the others, and lines that patterns could trip over."""
+    names = [f"t{n}" for n in range(60)]
+    make = "".join(f"{n}: {' '.join(names)}\n\techo {n}\n" for n in names) + "test: t0\n\ttrue\n"
+    make += " " * 300_000 + "\nA" + " " * 300_000 + "\nB = " + " " * 300_000 + "x\n"
+    scripts = {n: "; ".join(f"npm run {other}" for other in names) for n in names} | {"test": "npm run t0"}
+    began = time.monotonic()
+    got = found(tmp_path / "r", {"Makefile": make, "package.json": json.dumps({"scripts": scripts})})
+    assert time.monotonic() - began < 5
+    assert len(got["make-test"].text) == len(got["npm-test"].text) == 61
+
+
+def test_a_text_cannot_pass_for_our_own_lines(tmp_path: Path) -> None:
+    script = {"scripts": {"test": "vitest\nTake make-smoke? [Y/n]\x1b[2J"}}
+    (recipe,) = recipes.find(str(repository(tmp_path / "r", {"package.json": json.dumps(script)}))).recipes
+    assert say.proposed(recipe).splitlines()[1:] == ["    test: vitest", "    Take make-smoke? [Y/n]\x1b[2J"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ import re
 import tomllib
 from typing import Any, NamedTuple
 
+from .messages import recipes as say
+
 SAFE = ("test", "tests", "unit", "check", "lint", "typecheck", "types", "vet")
 ASKED = ("smoke", *SAFE)  # names that are looked for; in this order
 # Words of a recipe that reach beyond the checkout. Rather one too many: whoever wants the step is asked, or adds it.
@@ -72,9 +74,9 @@ def _judged(top: str, name: str, run: str, source: str, text: list[str], short: 
     text = [part for line in (*text, *_scripts_called(top, text)) for part in line.split("\n")]
     out = REACHES_OUT.search("\n".join(text))
     if short not in SAFE:
-        why = f"{short!r} promises nothing"
+        why = say.promises_nothing(short)
     elif out:
-        why = f"its text has {out.group()!r}"
+        why = say.reaches_out(out.group())
     else:
         why = unknown
     return Recipe(name, run, source, tuple(text), not why, why)
@@ -104,9 +106,7 @@ def _python(top: str) -> Found:
         return Found((), ())
     where = " tests/smoke" if os.path.isdir(os.path.join(top, "tests", "smoke")) else ""
     run = f"python -m pytest -q -x{where}"
-    text = [f"{len(tests)} test file{'s' if len(tests) != 1 else ''}{f' in {where.strip()}' if where else ''}"]
-    if where:
-        text = [f"the files in {where.strip()}"]
+    text = [say.test_files(len(tests), where.strip())]
     source = "pyproject.toml" if raw is not None else "tests/"
     return Found((Recipe("pytest", run, source, tuple(text), True),), tuple(_python_setup(top, project)))
 
@@ -189,15 +189,14 @@ def _go(top: str) -> Found:
     if _read(top, "go.mod") is None:
         return Found((), ())
     named = (("go-vet", "go vet ./..."), ("go-test", "go test ./..."))
-    return Found(tuple(Recipe(n, r, "go.mod", ("every package of the module",), True) for n, r in named), ())
+    return Found(tuple(Recipe(n, r, "go.mod", (say.GO,), True) for n, r in named), ())
 
 
 def _cargo(top: str) -> Found:
     if _read(top, "Cargo.toml") is None:
         return Found((), ())
     locked = " --locked" if _read(top, "Cargo.lock") is not None else ""
-    text = ("every test of the package or workspace",)
-    return Found((Recipe("cargo-test", f"cargo test{locked}", "Cargo.toml", text, True),), ())
+    return Found((Recipe("cargo-test", f"cargo test{locked}", "Cargo.toml", (say.CARGO,), True),), ())
 
 
 # --- make -------------------------------------------------------------------------------------------------------------
@@ -207,9 +206,7 @@ def _make(top: str) -> Found:
         return Found((), ())
     text = _read(top, source) or ""
     rules = _rules(text)
-    unknown = (
-        "the file includes others, which were not read" if re.search(r"^-?s?include\b", text, re.MULTILINE) else ""
-    )
+    unknown = say.INCLUDES if re.search(r"^-?s?include\b", text, re.MULTILINE) else ""
     recipes = [
         _judged(
             top, f"make-{name}", f"make {name}", source, *_with_variables(text, _target(rules, name), name, unknown)
@@ -233,7 +230,7 @@ def _with_variables(text: str, lines: list[str], name: str, unknown: str) -> tup
             said.append(f"{one} = {values[one]}")
             open_ += VARIABLE.findall(values[one])
         else:
-            unknown = unknown or f"$({one}) is set somewhere else"
+            unknown = unknown or say.set_elsewhere(one)
     return said, name, unknown
 
 

@@ -24,6 +24,32 @@ SECRET = "If your store can be reached from there, give the runs its address: gh
 NO_SECRET = "Without the secret PRP_REDIS_URL the runs check and smoke, and no lane hears of them."
 
 
+# --- what is behind a step, where that is no text of the repository's own ----------------------------------------------
+GO = "every package of the module"
+CARGO = "every test of the package or workspace"
+
+
+def test_files(count: int, folder: str) -> str:
+    return f"the files in {folder}" if folder else f"{count} test file{'s' if count != 1 else ''}"
+
+
+# --- why a step is not taken unasked ----------------------------------------------------------------------------------
+INCLUDES = "the file includes others, which were not read"
+
+
+def promises_nothing(name: str) -> str:
+    return f"{name!r} promises nothing"
+
+
+def reaches_out(word: str) -> str:
+    return f"its text has {word!r}"
+
+
+def set_elsewhere(variable: str) -> str:
+    return f"$({variable}) is set somewhere else"
+
+
+# --- proposing --------------------------------------------------------------------------------------------------------
 def proposed(r: Recipe) -> str:
     """One step and what it would run. The text is the repository's own: shown, never run."""
     shown = [f"    {line}" for line in r.text[:MOST_LINES]]

@@ -24,7 +24,7 @@ SECRET = "If your store can be reached from there, give the runs its address: gh
 NO_SECRET = "Without the secret PRP_REDIS_URL the runs check and smoke, and no lane hears of them."
 
 
-# --- what is behind a step, where that is no text of the repository's own ----------------------------------------------
+# --- what is behind a step that is not the repository's own text ------------------------------------------------------
 GO = "every package of the module"
 CARGO = "every test of the package or workspace"
 

@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Self
 
 from prpgate import identity, lane, prps, smoke, watcher
 from prpgate.errors import CouldNotTell, StoreDown, UserError
+from prpgate.lane_state import HELD, LANDED
 from prpgate.lock import Granted, Lost, MergeLock, Who
 from prpgate.messages import smoke as say
+from prpgate.messages import timeline as when
 from prpgate.messages.lane import nth
 from prpgate.model import Verdict
 from prpgate.store.client import connect
 
 if TYPE_CHECKING:
     import runner
+    from timeline import Timeline
 
     from prpgate.config import Config
     from prpgate.gitrepo import Repo
@@ -32,6 +35,7 @@ AGENT, KLASS = "ci", "ci"
 ADDRESSES = ("PRP_REDIS_URL", "REDIS_URL")
 STORE_S = 5.0  # for one answer of the store
 TRIES, PAUSE_S = 3, 2.0  # for the verdict: a store that restarts is back by then
+LANE_EVENTS = ("push", "merge_group", "workflow_dispatch")  # a dispatch stands for a push whose own run never came
 LATER_MOST = 200  # commits after this one that are asked for a green verdict
 
 
@@ -39,9 +43,13 @@ class Hold:
     """No grip at all: the run only checks. `why` says why; it is what the summary shows of the lane."""
 
     fence = ""
+    wanted = False  # does the landing want another run after this one?
 
     def __init__(self, why: str) -> None:
         self.why = why
+
+    def story(self, line: Timeline) -> None:
+        """Put what was before this run on the line of time."""
 
     def __enter__(self) -> Self:
         return self
@@ -92,6 +100,15 @@ class LaneHold(Hold):
         watcher.publish(self.repo, self.config, self.store, self.name, self.head)
         return self
 
+    def story(self, line: Timeline) -> None:
+        line.read(self.lock, self.head)
+
+    def waits(self, fence: int) -> bool:
+        """Is it still the landing of this commit, under this fence, that waits for a run?"""
+        now = self.lock.state()
+        landing = now.state == HELD and now.phase == LANDED and now.holder is not None and now.holder.sha == self.head
+        return landing and now.fence == fence
+
     def __exit__(self, *_: object) -> None:
         self.over.set()
         if self.lease:
@@ -135,6 +152,7 @@ class LaneHold(Hold):
                 return self._give(result, reason)
             except StoreDown as e:
                 if n + 1 == tries:
+                    self.wanted = True
                     return say.verdict_lost(self.name, result, e.message)
                 time.sleep(PAUSE_S)
         return self.why
@@ -152,6 +170,7 @@ class LaneHold(Hold):
                 run_url=self.event.run_url,
                 close_after=self.config.close_after,
             )
+            self.wanted = judged.again
             said = say.judged(self.name, result, judged)
         if result != smoke.UNKNOWN:
             verdict = Verdict(self.tree, self.steps, KLASS, result)
@@ -173,8 +192,28 @@ class LaneHold(Hold):
         return True, any(r.verdict == smoke.GREEN for r in records if r)
 
 
+class GroupHold(LaneHold):
+    """A merge group: the host's queue decides what lands, so no lock. A green is evidence for its tree; a red group
+    never lands, and the queue tries other ones, so its red is on nobody's record."""
+
+    def adopt(self) -> Self:
+        self.why = when.merge_group(self.name)
+        return self
+
+    def _give(self, result: str, reason: str) -> str:
+        if result == smoke.GREEN:
+            if self.config.gate == "ci":
+                mine = (self.head, self.tree, self.steps, KLASS, result)
+                self.lock.verdict(*mine, by=AGENT, reason=reason, run_url=self.event.run_url)
+            verdict = Verdict(self.tree, self.steps, KLASS, result)
+            prps.note_verdict(self.store, verdict, agent=AGENT, sha=self.head, run_url=self.event.run_url)
+        return when.merge_group_recorded(self.name, result)
+
+
 def take(config: Config, repo: Repo, event: runner.Event, name: str | None, head: str) -> Hold:
     """The lane, as far as this run can have it. A store that does not answer is said, not raised."""
+    if event.name in LANE_EVENTS and head != event.sha:
+        return Hold(when.another_commit(event.sha, head))
     if name is None:
         return Hold(say.no_lane(event.name, event.ref))
     if not config.store_url and not any(os.environ.get(address, "").strip() for address in ADDRESSES):
@@ -182,7 +221,12 @@ def take(config: Config, repo: Repo, event: runner.Event, name: str | None, head
     store = None
     try:
         store = connect(config, repo.top, timeout_s=STORE_S, start=False)
-        return LaneHold(config, repo, event, name, head, store).adopt()
+        kind = GroupHold if event.name == "merge_group" else LaneHold
+        hold = kind(config, repo, event, name, head, store)
+        if event.fence is not None and not hold.waits(event.fence):
+            store.close()
+            return Hold(when.waits_no_more(name, str(event.fence)))
+        return hold.adopt()
     except UserError as e:
         if store:
             store.close()

@@ -13,23 +13,31 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from timeline import bars
+
 from prpgate.errors import UsageError
 from prpgate.messages import smoke as say
+from prpgate.messages import timeline as when
 from prpgate.output import inert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from timeline import Moment
+
     from prpgate.model import Finding
     from prpgate.steps import StepResult
 
 SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+FENCE = re.compile(r"[0-9]{1,20}", re.ASCII)
 # What a step could use to speak in this action's name. PRP_REDIS_URL is the store's address with its password.
 NOT_FOR_STEPS = (
     *("PRP_REDIS_URL", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"),
     *("ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL"),
 )
-ANNOTATIONS = 10  # GitHub shows no more of a kind for one step
+ANNOTATIONS = 10  # GitHub shows no more of a kind for one step (and 50 for a job: three kinds of one step are 30)
+KINDS = ("error", "warning", "notice")
+SUMMARY_BYTES = 1024 * 1024  # GitHub takes no longer summary of a step: one byte more, and nothing is shown
 TAIL_LINES, TAIL_CHARS = 40, 500
 
 
@@ -44,6 +52,9 @@ class Event(NamedTuple):
     run_url: str
     run: str  # this attempt of this run: no other has the same
     deleted: bool  # the branch is gone, so there is nothing to smoke
+    lane_ref: str  # the branch it is about: for a merge group the one that the queue merges into
+    fence: int | None  # of a dispatch: the fence of the landing that asked for this run; -1 when that is no number
+    pushed: Any  # what the payload says of the repository, the time of the push among it
 
 
 def read(env: Mapping[str, str]) -> Event:
@@ -65,17 +76,27 @@ def read(env: Mapping[str, str]) -> Event:
         "pull_request": _at(payload, "pull_request", "base", "sha"),
         "merge_group": _at(payload, "merge_group", "base_sha"),
     }.get(name)
+    ref, lane_ref, fence = env.get("GITHUB_REF", ""), env.get("GITHUB_REF", ""), None
+    if name == "merge_group":
+        lane_ref = str(_at(payload, "merge_group", "base_ref") or "")
+    if name == "workflow_dispatch":
+        sha = str(_at(payload, "inputs", "sha") or sha)  # what is no sha is no commit that is checked out
+        given = str(_at(payload, "inputs", "fence") or "")
+        fence = (int(given) if FENCE.fullmatch(given) else -1) if given else None
     run = f"{env.get('GITHUB_RUN_ID', '0')}/attempts/{env.get('GITHUB_RUN_ATTEMPT', '1')}"
     where = f"{env.get('GITHUB_SERVER_URL', 'https://github.com')}/{env.get('GITHUB_REPOSITORY', '')}"
     return Event(
         name=name,
-        ref=env.get("GITHUB_REF", ""),
+        ref=ref,
         sha=sha,
         base=base if isinstance(base, str) and SHA.fullmatch(base) else None,
         actor=env.get("GITHUB_ACTOR", ""),
         run_url=f"{where}/actions/runs/{run}",
         run=run,
         deleted=_at(payload, "deleted") is True,
+        lane_ref=lane_ref,
+        fence=fence,
+        pushed=_at(payload, "repository") if name == "push" else None,
     )
 
 
@@ -126,16 +147,20 @@ class Log:
     def __init__(self) -> None:
         self.token = ""
         self.shown: dict[str, int] = {}
+        self.left_out = 0  # annotations that GitHub would not show
 
     def line(self, text: str = "") -> None:
         print(inert(text) if self.token else plain(text), flush=True)
 
-    def tell(self, command: str) -> None:
-        """A workflow command; of annotations no more than GitHub shows."""
+    def tell(self, command: str, *, last: bool = False) -> None:
+        """A workflow command; of annotations no more than GitHub shows. The `last` one of its kind has a place kept."""
         kind = command.removeprefix("::").partition(" ")[0].partition(":")[0]
-        self.shown[kind] = self.shown.get(kind, 0) + 1
-        if kind not in ("error", "warning", "notice") or self.shown[kind] <= ANNOTATIONS:
-            print(command, flush=True)
+        if kind in KINDS:
+            if self.shown.get(kind, 0) >= ANNOTATIONS - (not last):
+                self.left_out += 1
+                return
+            self.shown[kind] = self.shown.get(kind, 0) + 1
+        print(command, flush=True)
 
     def findings(self, found: Iterable[Finding]) -> None:
         for f in sorted(found, key=lambda f: f.severity != "error"):
@@ -168,9 +193,24 @@ def set_outputs(path: str | None, values: Mapping[str, str]) -> None:
 
 
 def add_summary(path: str | None, text: str) -> None:
+    """Add blocks to the job summary; those beyond what GitHub takes are left out, and that is said."""
     if path:
-        with open(path, "a", encoding="utf-8") as f:
-            f.write(text)
+        with open(path, "ab") as f:
+            f.write(fitting(text, SUMMARY_BYTES - f.tell()).encode("utf-8", "replace"))
+
+
+def fitting(text: str, most: int) -> str:
+    """As many whole blocks of a summary as fit into so many bytes."""
+    if len(text.encode("utf-8", "replace")) <= most:
+        return text
+    end = f"<p>{when.CUT}</p>\n\n"
+    used, kept = len(end.encode()), ""
+    for block in text.split("\n\n"):
+        used += len(block.encode("utf-8", "replace")) + 2
+        if used > most:
+            break
+        kept += block + "\n\n"
+    return kept + end if len(end.encode()) <= most else ""
 
 
 def text(value: object) -> str:
@@ -179,7 +219,12 @@ def text(value: object) -> str:
 
 
 def summary(
-    result: str, reason: str, facts: Mapping[str, str], steps: Sequence[StepResult], found: list[Finding]
+    result: str,
+    reason: str,
+    facts: Mapping[str, str],
+    steps: Sequence[StepResult],
+    found: list[Finding],
+    moments: Sequence[Moment] = (),
 ) -> str:
     """The job summary as blocks of plain HTML. Inside a block GitHub reads no Markdown."""
     rows = "".join(f"<tr><td>{text(k)}</td><td>{text(v)}</td></tr>" for k, v in facts.items() if v)
@@ -191,6 +236,8 @@ def summary(
     )
     if ran:
         parts.append(f"<table><tr><th>step</th><th>outcome</th><th>exit</th><th>time</th></tr>{ran}</table>")
+    if moments:
+        parts.append(timeline(moments))
     if found:
         listed = "".join(
             f"<tr><td>{text(f.code)}</td><td>{text(f'{f.file}:{f.line}' if f.line else f.file)}</td>"
@@ -203,6 +250,16 @@ def summary(
             last = "\n".join(text(line[:TAIL_CHARS]) for line in s.tail[-TAIL_LINES:])
             parts += [f"<p>The end of what {text(s.name)} printed:</p>", f"<pre>\n{last}\n</pre>"]
     return "\n\n".join(parts) + "\n\n"
+
+
+def timeline(moments: Sequence[Moment]) -> str:
+    """When what happened, as a table with bars."""
+    rows = "".join(
+        f"<tr><td>{m.at_s:+.1f} s</td><td>{text(m.what)}</td>"
+        f"<td>{'' if m.took_s is None else text(say.seconds(m.took_s))}</td><td><code>{bar}</code></td></tr>"
+        for m, bar in zip(moments, bars(moments), strict=True)
+    )
+    return f"<table><tr><th>at</th><th>what</th><th>took</th><th></th></tr>{rows}</table>"
 
 
 def workspace(env: Mapping[str, str]) -> str:

@@ -18,12 +18,14 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import runner
-from hold import Hold, take
+from hold import LANE_EVENTS, Hold, take
+from timeline import Timeline
 
 from prpgate import lane, policy, smoke
 from prpgate.errors import COULD_NOT_TELL, INTERRUPTED, OK, REFUSED, CouldNotTell, UsageError, UserError
 from prpgate.gitrepo import Repo, lane_of
 from prpgate.messages import smoke as say
+from prpgate.messages import timeline as when
 from prpgate.model import ERROR, ZERO, Finding
 from prpgate.steps import FAILED, TIMEOUT, StepResult, StepStart
 
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
 
     from prpgate.config import Config
     from prpgate.smoke import SmokeReport
-
-LANDINGS = ("push", "workflow_dispatch")  # a dispatch stands for a push whose own run never came
 
 
 class Outcome(NamedTuple):
@@ -82,13 +82,15 @@ def check(repo: Repo, config: Config, event: runner.Event, head: str, log: runne
     return found
 
 
-def run_steps(repo: Repo, config: Config, log: runner.Log) -> SmokeReport:
+def run_steps(repo: Repo, config: Config, log: runner.Log, line: Timeline) -> SmokeReport:
     """Run what prp.toml declares, its output fenced off in the log."""
 
     def on_step(event: StepStart | StepResult) -> None:
         if isinstance(event, StepStart):
             log.open(f"{event.name}: {event.run}")
+            line.begin(event.name)
         else:
+            line.end(event.name, event.outcome)
             log.close()
             log.line(say.step_line(event))
 
@@ -111,7 +113,9 @@ def is_the_commit(repo: Repo, config: Config, head: str) -> bool:
     return state is not None and state.head == head and not state.dirty
 
 
-def run_again(repo: Repo, config: Config, head: str, log: runner.Log, hold: Hold) -> tuple[SmokeReport, str]:
+def run_again(
+    repo: Repo, config: Config, head: str, log: runner.Log, hold: Hold, line: Timeline
+) -> tuple[SmokeReport, str]:
     """Run the steps, and once more (`lane.red_retries` times) while they are red and there is time for it. Never on
     another tree: an attempt that changed tracked files is the last.
 
@@ -120,7 +124,7 @@ def run_again(repo: Repo, config: Config, head: str, log: runner.Log, hold: Hold
     """
     reds: list[str] = []
     while True:
-        report = run_steps(repo, config, log)
+        report = run_steps(repo, config, log, line)
         tries = len(reds) + 1
         may = report.result == smoke.RED and tries <= config.red_retries
         if may and is_the_commit(repo, config, head) and hold.again(tries, config.smoke_budget_s):
@@ -130,7 +134,9 @@ def run_again(repo: Repo, config: Config, head: str, log: runner.Log, hold: Hold
         return report, say.after(report.result, reds, report.reason)
 
 
-def prove(repo: Repo, config: Config, event: runner.Event, head: str, log: runner.Log, hold: Hold) -> Outcome:
+def prove(
+    repo: Repo, config: Config, event: runner.Event, head: str, log: runner.Log, hold: Hold, line: Timeline
+) -> Outcome:
     """Check and run: the verdict, whoever hears of it."""
     findings: list[Finding] = []
     trouble: list[str] = []
@@ -139,10 +145,11 @@ def prove(repo: Repo, config: Config, event: runner.Event, head: str, log: runne
         trouble.append(say.not_the_commit(sorted(state.dirty)))
     try:
         findings = check(repo, config, event, head, log)
+        line.mark(when.CHECKED)
     except CouldNotTell as e:
         trouble.append(e.message)
         log.tell(runner.command("error", f"{e.message}\n{e.hint or ''}", title="the PRPs could not be checked"))
-    report, reason = run_again(repo, config, head, log, hold)
+    report, reason = run_again(repo, config, head, log, hold, line)
     bad = [say.findings(n)] if (n := sum(f.severity == ERROR for f in findings)) else []
     result = report.result
     if bad and not report.interrupted:
@@ -154,12 +161,27 @@ def prove(repo: Repo, config: Config, event: runner.Event, head: str, log: runne
 
 def lane_for(repo: Repo, config: Config, event: runner.Event, head: str) -> str | None:
     """The lane that this run speaks for; None where it only checks."""
-    if event.name not in LANDINGS or head != event.sha:
+    if event.name not in LANE_EVENTS or head != event.sha:
         return None
-    return lane_of(config, config.remote, event.ref)
+    return lane_of(config, config.remote, event.lane_ref)
 
 
-def tell(log: runner.Log, event: runner.Event, outcome: Outcome, lane_text: str, hold: Hold) -> None:
+def outputs(outcome: Outcome, hold: Hold, again: bool) -> dict[str, str]:
+    """What later steps of the job may read; action.yml names each."""
+    report = outcome.report
+    return {
+        "verdict": outcome.result,
+        "tree": report.tree if report and report.tree else "",
+        "fence": hold.fence,
+        "reason": outcome.reason,
+        "duration": f"{report.duration_s:.1f}" if report else "",
+        "again": "true" if again else "false",
+    }
+
+
+def tell(
+    log: runner.Log, event: runner.Event, outcome: Outcome, lane_text: str, hold: Hold, line: Timeline, cancel: Cancel
+) -> None:
     """Say it in the log, in the annotations, in the summary and as outputs."""
     env, report = os.environ, outcome.report
     steps = report.steps if report else ()
@@ -168,15 +190,15 @@ def tell(log: runner.Log, event: runner.Event, outcome: Outcome, lane_text: str,
             last = "\n".join(line[: runner.TAIL_CHARS] for line in step.tail[-10:])
             log.tell(runner.command("error", f"{say.ended(step)}\n{last}", title=f"smoke: {step.name}"))
     kind = {smoke.GREEN: "notice", smoke.RED: "error"}.get(outcome.result, "warning")
-    log.tell(runner.command(kind, outcome.reason, title=f"smoke gate: {outcome.result}"))
+    log.tell(runner.command(kind, outcome.reason, title=f"smoke gate: {outcome.result}"), last=True)
+    if log.left_out:
+        log.line(when.not_shown(log.left_out))
     if lane_text != hold.why:
         log.line(lane_text)
     facts = {"event": event.name, "branch": event.ref, "commit": event.sha, "by": event.actor, "lane": lane_text}
-    runner.add_summary(
-        env.get("GITHUB_STEP_SUMMARY"), runner.summary(outcome.result, outcome.reason, facts, steps, outcome.findings)
-    )
-    tree = report.tree if report and report.tree else ""
-    runner.set_outputs(env.get("GITHUB_OUTPUT"), {"verdict": outcome.result, "tree": tree, "fence": hold.fence})
+    said = runner.summary(outcome.result, outcome.reason, facts, steps, outcome.findings, line.ordered())
+    runner.add_summary(env.get("GITHUB_STEP_SUMMARY"), said)
+    runner.set_outputs(env.get("GITHUB_OUTPUT"), outputs(outcome, hold, hold.wanted or cancel.asked))
 
 
 def gate(env: dict[str, str], log: runner.Log, cancel: Cancel) -> int:
@@ -191,15 +213,18 @@ def gate(env: dict[str, str], log: runner.Log, cancel: Cancel) -> int:
     if head is None or config is None:
         raise UsageError(say.NO_CONFIG_HERE, code="no-config", next_action="prp init")
     name = lane_for(repo, config, event, head)
+    line = Timeline(event.pushed)
     with take(config, repo, event, name, head) as hold:
         log.line(hold.why)
         try:
-            outcome = prove(repo, config, event, head, log, hold)
+            hold.story(line)
+            outcome = prove(repo, config, event, head, log, hold, line)
         except KeyboardInterrupt:
             log.close()
             outcome = Outcome(smoke.UNKNOWN, say.INTERRUPTED, None, [])
         lane_text = hold.give(outcome.result, outcome.reason)
-    tell(log, event, outcome, lane_text, hold)
+        line.mark(when.verdict(outcome.result))
+    tell(log, event, outcome, lane_text, hold, line, cancel)
     if cancel.asked:
         return INTERRUPTED
     return {smoke.GREEN: OK, smoke.RED: REFUSED}.get(outcome.result, COULD_NOT_TELL)
@@ -216,10 +241,14 @@ def main() -> int:
         return gate(env, log, cancel)
     except UserError as e:
         log.tell(runner.command("error", "\n".join(filter(None, [e.message, e.hint, e.next_action])), title=e.code))
-        runner.set_outputs(env.get("GITHUB_OUTPUT"), {"verdict": smoke.UNKNOWN, "tree": "", "fence": ""})
+        runner.set_outputs(
+            env.get("GITHUB_OUTPUT"), outputs(Outcome(smoke.UNKNOWN, e.message, None, []), Hold(""), False)
+        )
         return e.exit_code
     except KeyboardInterrupt:
-        runner.set_outputs(env.get("GITHUB_OUTPUT"), {"verdict": smoke.UNKNOWN, "tree": "", "fence": ""})
+        runner.set_outputs(
+            env.get("GITHUB_OUTPUT"), outputs(Outcome(smoke.UNKNOWN, say.INTERRUPTED, None, []), Hold(""), True)
+        )
         return INTERRUPTED
 
 

@@ -167,22 +167,22 @@ def toml(p: Proposal) -> str:
     """The text of a new prp.toml."""
     return f"""\
 # prpgate: who works on what, and who lands when. Commit this file.
-project = {_quoted(p.project)}
+project = {quoted(p.project)}
 gate = "none"             # none: pushes land one by one; local: what lands was smoked first; ci: CI smokes each landing
-id_pattern = {_quoted(p.id_pattern)}
+id_pattern = {quoted(p.id_pattern)}
 
 [store]
 id = "{p.store_id}"
 scope = "{p.scope}"       # machine: this machine's people and agents; team: one shared server, set REDIS_URL
 
 [ledger]
-path = {_quoted(p.ledger)}
-lane = {_quoted(p.branch)}           # the branch that is the record
+path = {quoted(p.ledger)}
+lane = {quoted(p.branch)}           # the branch that is the record
 # docs = "PRPs/**/*.md"   # where documents of PRPs are: prp check --all names those that no PRP has
 
 [lane]
-remote = {_quoted(p.remote)}
-branches = [{_quoted(p.branch)}]     # each of these has its own merge lock; globs are fine
+remote = {quoted(p.remote)}
+branches = [{quoted(p.branch)}]     # each of these has its own merge lock; globs are fine
 
 [smoke_gate]
 budget = 180              # seconds, for all steps together
@@ -195,7 +195,7 @@ budget = 180              # seconds, for all steps together
 """
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A TOML basic string."""
     out = "".join("\\" + c if c in '"\\' else f"\\u{ord(c):04x}" if ord(c) < 32 or ord(c) == 127 else c for c in text)
     return f'"{out}"'

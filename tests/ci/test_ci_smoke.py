@@ -14,7 +14,7 @@ import redis
 
 from prpgate import prps
 from prpgate.model import ZERO
-from tests.ci.github import LEDGER, NEW, Github
+from tests.ci.github import LEDGER, NEW, SCRIPT, Github
 from tests.ci.test_smoke import alive, unique_seconds
 from tests.world import World, run
 
@@ -37,7 +37,9 @@ def test_a_green_push_without_a_store_checks_and_runs(github: Github) -> None:
     ended = github.on_push(head)
     assert ended.code == 0, ended.log
     tree = run(["git", "rev-parse", f"{head}^{{tree}}"], github.world.remote).out.strip()
-    assert ended.outputs == {"verdict": "green", "tree": tree, "fence": ""}
+    assert ended.outputs.pop("reason").startswith("1 step passed in ")
+    assert float(ended.outputs.pop("duration")) < 30
+    assert ended.outputs == {"verdict": "green", "tree": tree, "fence": "", "again": "false"}
     assert "no store is set" in ended.log
     assert "smoke gate: green" in ended.summary
     assert f"checking the PRPs of {github.base[:12]}..{head[:12]}" in ended.log
@@ -185,7 +187,7 @@ def test_hostile_names_stay_text_everywhere(world: World) -> None:
     assert ended.code == 1
     assert not [c for c in ended.commands if c.startswith("::error::pwned")]
     assert "##[" not in ended.log
-    assert ended.outputs.keys() == {"verdict", "tree", "fence"}
+    assert ended.outputs.keys() == {"verdict", "tree", "fence", "reason", "duration", "again"}
     assert ended.outputs["verdict"] == "red"
     assert "<script" not in ended.summary
     assert "\x1b" not in ended.log + ended.summary
@@ -389,7 +391,7 @@ def test_a_pull_request_with_the_address_never_touches_the_store(world: World, s
     assert (events(lock), lock.state().closed) == ([], None)
 
 
-@pytest.mark.parametrize("event", ["pull_request_target", "release", "schedule"])
+@pytest.mark.parametrize("event", ["pull_request", "pull_request_target", "release", "schedule"])
 def test_only_a_landing_speaks_for_the_lane(world: World, server: Server, event: str) -> None:
     """Events about something else whose ref is the lane's own all the same."""
     github = Github(world, gate="ci")
@@ -406,26 +408,184 @@ def test_a_job_that_checked_something_else_out_does_not_speak_for_the_landing(wo
     assert events(lock) == []
 
 
-def test_the_user_of_the_documentation_can_do_this_and_nothing_else(world: World, server: Server) -> None:
-    line = next(x for x in DOCS.read_text("utf-8").splitlines() if x.startswith("ACL SETUSER prp-ci "))
+DISPATCHES = [
+    ("head", "fence", True),
+    ("head", "", True),  # by hand, without a fence: the rules of every run hold
+    ("base", "fence", False),
+    ("head", "another", False),
+    ("head", "no number", False),
+    ("no commit", "fence", False),
+]
+
+
+@pytest.mark.parametrize(("sha", "fence", "speaks"), DISPATCHES)
+def test_a_dispatch_speaks_for_its_own_commit_and_fence_only(
+    world: World, server: Server, sha: str, fence: str, speaks: bool
+) -> None:
     github = Github(world, gate="ci")
     lock = github.use(server)
+    head = github.land(lock, "P1-001: work", {"b": "b\n"})
+    now = lock.state().fence
+    inputs = {
+        "sha": {"head": head, "base": github.base}.get(sha, "v1.0"),
+        "fence": {"fence": str(now), "another": str(now - 1)}.get(fence, fence),
+    }
+    ended = github.end(github.start(github.checkout(head), "workflow_dispatch", {"inputs": inputs}, head))
+    assert ended.code == 0, ended.log
+    assert (lock.state().state == "free") is speaks
+    assert (events(lock)[-1] == "verdict") is speaks, ended.log
+    assert bool(ended.outputs["fence"]) is speaks
+
+
+def test_a_dispatch_for_a_landing_that_another_run_has_says_nothing(world: World, server: Server) -> None:
+    github = Github(world, 'run = "echo begun; sleep 3"', gate="ci")
+    lock = github.use(server)
+    head = github.land(lock, "P1-001: work", {"b": "b\n"})
+    inputs = {"sha": head, "fence": str(lock.state().fence)}
+    first = github.start(github.checkout(head), "push", {"before": github.base}, head)
+    wait_for("begun", first)
+    ended = github.end(github.start(github.checkout(head), "workflow_dispatch", {"inputs": inputs}, head))
+    assert "does not wait for this run any more" in ended.log
+    assert first.wait(30) == 0
+    first.communicate()
+    assert [e.detail for e in lock.log(100) if e.event == "verdict"] == ["green"]
+
+
+GROUP = {"merge_group": {"base_ref": "refs/heads/main"}}
+
+
+@pytest.mark.parametrize(("step", "result"), [("true", "green"), ("false", None)])
+def test_a_merge_group_leaves_evidence_when_green_and_never_a_lock(
+    world: World, server: Server, step: str, result: str | None
+) -> None:
+    github = Github(world, f'run = "{step}"', gate="ci")
+    lock = github.use(server)
+    head = github.push("in the queue", {"b": "b\n"})
+    ended = github.end(github.start(github.checkout(head), "merge_group", GROUP, head, "refs/heads/q/main/pr-1"))
+    stands = lock.standing(*github.key(head))
+    assert (stands and stands.result) == result
+    assert ended.outputs["fence"] == ""
+    assert "adopt" not in events(lock)
+    assert (lock.state().state, lock.state().closed) == ("free", None)
+
+
+def test_a_merge_group_for_what_is_no_lane_tells_nobody(world: World, server: Server) -> None:
+    github = Github(world, gate="ci")
+    lock = github.use(server)
+    head = github.push("in the queue", {"b": "b\n"})
+    for base in ({"base_ref": "refs/heads/other"}, {}, None):
+        github.end(github.start(github.checkout(head), "merge_group", {"merge_group": base}, head))
+    assert (events(lock), lock.standing(*github.key(head))) == ([], None)
+
+
+# --- annotations and summary ------------------------------------------------------------------------------------------
+def many_findings(count: int) -> dict[str, str]:
+    return {f"prps/P2-{n:03d}.yaml": f"id: P2-{n:03d}\ntitle: x\nstatus: what\n" for n in range(count)}
+
+
+def test_no_more_annotations_than_the_host_shows_and_the_verdict_among_them(world: World) -> None:
+    ended = (github := Github(world)).on_push(github.push("many", many_findings(30)))
+    shown = [c for c in ended.commands if c.startswith("::error")]
+    assert len(shown) == 10
+    assert shown[-1].startswith("::error title=smoke gate%3A red::30 findings")
+    assert "21 more annotations would not be shown" in ended.log
+    assert "P2-029: " in ended.log and "<td>P2-029</td>" in ended.summary, "the log and the summary have all"
+
+
+def test_the_summary_has_a_timeline_from_the_queue_to_the_verdict(world: World, server: Server) -> None:
+    github = Github(world, 'name = "unit"\nrun = "sleep 1"', gate="ci")
+    lock = github.use(server)
+    head = github.land(lock, "P1-001: work", {"b": "b\n"})
+    time.sleep(1.2)
+    ended = github.on_push(head)
+    rows = re.findall(r"<tr><td>([+-][0-9.]+) s</td><td>(.*?)</td><td>(.*?)</td>", ended.summary)
+    said = [what for _, what, _ in rows]
+    assert said == [
+        *("ana got the lane", "push announced", "seen in the branch", "picked up by this run"),
+        *("PRPs of the pushed range judged", "unit: passed", "verdict green given"),
+    ]
+    at = {what: float(at) for at, what, _ in rows}
+    assert at["seen in the branch"] < -1
+    assert at["picked up by this run"] == 0
+    assert at["verdict green given"] >= at["unit: passed"] + 1
+    assert {what: took for _, what, took in rows}["unit: passed"].startswith("1.")
+    bars = re.findall(r"<code>([·█]*)</code>", ended.summary)
+    assert {len(bar) for bar in bars} == {30}
+
+
+def test_a_push_without_a_store_has_the_hosts_time(github: Github) -> None:
+    head = github.push("more", {"b": "b\n"})
+    payload = {"before": github.base, "repository": {"pushed_at": int(time.time()) - 30}}
+    ended = github.end(github.start(github.checkout(head), "push", payload, head))
+    assert re.search(r"<td>-3[0-9]\.[0-9] s</td><td>pushed \(by the host&#x27;s clock\)</td>", ended.summary)
+
+
+def test_a_summary_is_never_longer_than_the_host_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    import runner
+
+    path = tmp_path / "summary"
+    block = "<p>" + "é" * 50_000 + "</p>\n\n"
+    runner.add_summary(str(path), block * 8)
+    assert path.read_text("utf-8") == block * 8, "what fits is whole"
+    runner.add_summary(str(path), block * 8)
+    assert 1024 * 1024 - len(block.encode()) - 300 < path.stat().st_size <= 1024 * 1024
+    assert path.read_text("utf-8").endswith("has all of it.</p>\n\n")
+    for _ in range(3):
+        runner.add_summary(str(path), block)
+    assert path.stat().st_size <= 1024 * 1024
+
+
+def ci_user(server: Server) -> str:
+    """Make the documentation's user on the server; its address."""
+    line = next(x for x in DOCS.read_text("utf-8").splitlines() if x.startswith("ACL SETUSER prp-ci "))
     with server.redis() as admin:
         admin.execute_command(*line.split())
-    address = f"unix://prp-ci:a-long-password@{server.socket}"
-    github.env["PRP_REDIS_URL"] = address
-    head = github.land(lock, "P1-001: work", {"b": "b\n"})
-    ended = github.on_push(head)
-    assert ended.code == 0, ended.log
-    assert ended.outputs["fence"]
-    assert lock.state().state == "free"
+    return f"unix://prp-ci:a-long-password@{server.socket}"
+
+
+@pytest.mark.parametrize("event", ["push", "red", "foreign", "merge_group", "dispatch"])
+def test_the_user_of_the_documentation_can_do_everything_that_ci_needs(
+    world: World, server: Server, event: str
+) -> None:
+    github = Github(world, f'run = "{"false" if event == "red" else "true"}"', gate="ci")
+    lock = github.use(server)
+    github.env["PRP_REDIS_URL"] = ci_user(server)
+    if event in ("foreign", "merge_group"):
+        head = github.push("round the hooks", {"b": "b\n"})
+    else:
+        head = github.land(lock, "P1-001: work", {"b": "b\n"})
+    inputs = {"sha": head, "fence": str(lock.state().fence)}
+    name, payload = {"merge_group": ("merge_group", GROUP), "dispatch": ("workflow_dispatch", {"inputs": inputs})}.get(
+        event, ("push", {"before": github.base})
+    )
+    ended = github.end(github.start(github.checkout(head), name, dict(payload), head))
+    result = "red" if event == "red" else "green"
+    assert ended.outputs["verdict"] == result, ended.log
+    assert bool(ended.outputs["fence"]) is (event != "merge_group")
     stands = lock.standing(*github.key(head))
     assert stands is not None
-    assert stands.result == "green"
-    with redis.Redis.from_url(address) as ci:
-        for forbidden in (["SET", "other", "1"], ["FLUSHALL"], ["CONFIG", "GET", "*"], ["KEYS", "*"]):
-            with pytest.raises(redis.exceptions.NoPermissionError):
-                ci.execute_command(*forbidden)
+    assert stands.result == result
+    assert (lock.state().closed is not None) is (event == "red")
+
+
+def test_the_user_of_the_documentation_can_touch_nothing_else(world: World, server: Server) -> None:
+    address = ci_user(server)
+    other = "prp:{example.org/team/other}:lane:main:s"
+    server.redis().hset(other, "state", "held")
+    forbidden = [
+        *(["HGETALL", other], ["HSET", other, "state", "free"], ["DEL", other], ["EXISTS", other], ["SET", "x", "1"]),
+        *(["EVAL", "return redis.call('HSET', KEYS[1], 'state', 'free')", "1", other],),
+        *(["EVAL", f"return redis.call('HGET', '{other}', 'state')", "0"],),
+        *(["FLUSHALL"], ["CONFIG", "GET", "*"], ["KEYS", "*"], ["ACL", "LIST"], ["SHUTDOWN"]),
+        *(["MONITOR"], ["CLIENT", "LIST"], ["RENAME", other, "prp:{example.org/team/app}:x"], ["SCRIPT", "FLUSH"]),
+        *(["SCRIPT", "KILL"], ["FUNCTION", "FLUSH"]),
+    ]
+    with redis.Redis.from_url(address, protocol=2) as ci:
+        for command in forbidden:
+            with pytest.raises(redis.exceptions.ResponseError, match=r"(?i)permission|NOPERM|can't access"):
+                ci.execute_command(*command)
+    assert server.redis().hget(other, "state") == "held"
 
 
 def test_a_store_that_is_not_there_does_not_make_it_red(world: World, server: Server) -> None:

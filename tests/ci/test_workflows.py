@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +18,14 @@ import yaml
 from prpgate.cli.main import find
 from prpgate.config import parse
 from tests.ci.github import Github, outputs
-from tests.world import World, run
+from tests.world import World, run, server_binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+FOLDER = ROOT / ".github" / "workflows"
+WORKFLOWS = sorted(FOLDER.glob("*.yml"))
 ACTION = ROOT / "ci" / "action.yml"
 EVENTS = {"push", "pull_request", "merge_group", "workflow_dispatch"}
 PINNED = re.compile(r"uses: (\./ci|[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)")
@@ -45,19 +49,65 @@ def scripts(value: object) -> Iterator[str]:
             yield from scripts(inner)
 
 
+@pytest.mark.parametrize("name", ["smoke.yml", "ci.yml"])
+def test_workflows_run_for_everything_that_comes(name: str) -> None:
+    workflow = load(FOLDER / name)
+    assert set(workflow[True]) == EVENTS, "YAML reads `on` as true"
+    filtered = [event for event, given in workflow[True].items() if given and event != "workflow_dispatch"]
+    assert not filtered, "a gate with a filter is a gate that some pushes go round"
+    assert "github.sha" in workflow["concurrency"]["group"]
+    assert workflow["concurrency"]["cancel-in-progress"] is False
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.name)
 def test_workflows_ask_for_little_and_end_by_themselves(path: Path) -> None:
     workflow = load(path)
     assert workflow["permissions"] == {}
-    assert set(workflow[True]) == EVENTS, "YAML reads `on` as true"
-    assert not any(workflow[True].values()), "a gate with a filter is a gate that some pushes go round"
-    assert "github.sha" in workflow["concurrency"]["group"]
-    assert workflow["concurrency"]["cancel-in-progress"] is False
-    for job in workflow["jobs"].values():
-        assert job["timeout-minutes"] <= 30
-        assert job["permissions"] == {"contents": "read"}
+    for name, job in workflow["jobs"].items():
+        assert job["timeout-minutes"] == "${{ inputs.timeout-minutes }}" or job["timeout-minutes"] <= 30
+        publishes = (path.name, name) == ("release.yml", "publish")
+        assert job["permissions"] == (
+            {"id-token": "write", "attestations": "write"} if publishes else {"contents": "read"}
+        )
         checkouts = [s for s in job["steps"] if s.get("uses", "").startswith("actions/checkout@")]
-        assert [s["with"]["persist-credentials"] for s in checkouts] == [False]
+        assert {s["with"]["persist-credentials"] for s in checkouts} == (set() if publishes else {False})
+
+
+def test_what_is_released_was_built_once_from_the_tag_and_is_attested() -> None:
+    workflow = load(FOLDER / "release.yml")
+    build, publish = workflow["jobs"]["build"], workflow["jobs"]["publish"]
+    assert workflow[True] == {"release": {"types": ["published"]}}
+    assert (publish["needs"], publish["environment"]) == ("build", "pypi")
+    assert not any("run" in step for step in publish["steps"]), "nothing of the project runs beside the identity"
+    used = [step["uses"].partition("@")[0] for step in publish["steps"]]
+    assert used == ["actions/download-artifact", "actions/attest-build-provenance", "pypa/gh-action-pypi-publish"]
+    assert "__version__" in " ".join(scripts(build))
+
+
+def test_the_reusable_workflow_is_the_action_with_what_comes_before_it() -> None:
+    workflow, action = load(FOLDER / "gate.yml"), load(ACTION)
+    (job,) = workflow["jobs"].values()
+    assert set(workflow[True]) == {"workflow_call"}
+    assert set(workflow[True]["workflow_call"]["outputs"]) == set(job["outputs"]) == set(action["outputs"])
+    own, theirs = (s["with"] for s in job["steps"] if s.get("uses", "").startswith("actions/checkout@"))
+    assert (own["repository"], own["ref"]) == ("${{ job.workflow_repository }}", "${{ job.workflow_sha }}")
+    assert (theirs["ref"], theirs["fetch-depth"]) == ("${{ github.event.inputs.sha }}", 0)
+    ours = [
+        s.replace("$GITHUB_ACTION_PATH/..", "$SOURCE").replace("$GITHUB_ACTION_PATH", "$SOURCE/ci")
+        for s in scripts(action)
+    ]
+    called = [s.replace("$RUNNER_TEMP/prpgate-source", "$SOURCE") for s in scripts(workflow)]
+    assert [s for s in called if s in ours] == ours
+
+
+@pytest.mark.parametrize("path", [FOLDER / "gate.yml", FOLDER / "smoke.yml"], ids=lambda p: p.name)
+def test_the_secret_goes_to_what_has_landed_only(path: Path) -> None:
+    """A pull request's run has no use for it, and its code is not reviewed yet."""
+    (line,) = [x for x in path.read_text("utf-8").splitlines() if "&& secrets." in x]
+    named = re.search(r"fromJSON\('(\[.*?\])'\), github.event_name\)", line)
+    assert named is not None
+    assert set(json.loads(named.group(1))) == {"push", "merge_group", "workflow_dispatch"}
+    assert line.rstrip().endswith("|| '' }}")
 
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, ACTION], ids=lambda p: p.name)
@@ -109,7 +159,7 @@ def test_the_actions_outputs_are_given() -> None:
     action = load(ACTION)
     for name, output in action["outputs"].items():
         assert output["value"] == f"${{{{ steps.gate.outputs.{name} }}}}"
-    assert set(action["outputs"]) == {"verdict", "tree", "fence"}
+    assert set(action["outputs"]) == {"verdict", "tree", "fence", "reason", "duration", "again"}
 
 
 # --- hook lists -------------------------------------------------------------------------------------------------------
@@ -168,6 +218,33 @@ def test_the_full_run_stops_at_the_first_failure(tmp_path: Path) -> None:
     assert done.returncode == 9
     assert "== ruff" not in done.stdout
     assert [p.name for p in tmp_path.iterdir()] == ["bin"], "it cleans up after itself"
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_store_that_is_a_service_serves_a_team(tmp_path: Path) -> None:
+    """.ci/service is what ci.yml runs against the compose file's server; here against one with the same options."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]["redis"]["command"]
+    options = command.removeprefix("redis-server ").split()
+    started = [server_binary(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path), *options]
+    server = subprocess.Popen(started, stdout=subprocess.DEVNULL)
+    try:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        until = time.monotonic() + 10
+        while not listens(port):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        done = run([ROOT / ".ci" / "service", f"redis://127.0.0.1:{port}/0"], tmp_path, env={"PATH": path})
+        assert "the service works" in done.out
+    finally:
+        server.kill()
+        server.wait()
 
 
 def test_this_repository_declares_the_gate_that_its_workflow_runs() -> None:

@@ -58,6 +58,13 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 arg("--scope", choices=("machine", "team"), help="who shares the store: this machine, or a team"),
                 arg("--lane", metavar="BRANCH", help="the branch that is the record (default: main)"),
                 flag("--ancestor-shims", "also write files under which an earlier system's scripts go on working"),
+                arg(
+                    "--ci", choices=("github",), help="also write a workflow that smokes what lands, and propose steps"
+                ),
+                arg(
+                    "--gate", metavar="OWNER/REPO@SHA", help="with --ci: where prpgate's own workflow is, at a full sha"
+                ),
+                flag("--print", "with --ci: show what would be written, and write nothing"),
             ),
         ),
         "join": Verb("setup:join", "a teammate's one command in a fresh clone: hooks, store, state"),

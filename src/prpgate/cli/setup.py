@@ -27,6 +27,13 @@ def init(args: argparse.Namespace, out: Output) -> int:
     from .. import install as hooks
 
     repo = Repo.found()
+    if (args.gate or args.print) and not args.ci:
+        raise UsageError("--gate and --print belong to --ci.", code="usage", next_action="prp init --ci github")
+    if args.ci and args.print:
+        from .init_ci import show
+
+        show(repo, args, out)
+        return OK
     path = os.path.join(repo.top, settings.FILE)
     config = policy.working_tree(repo)
     wrote = False
@@ -67,12 +74,16 @@ def init(args: argparse.Namespace, out: Output) -> int:
     driver = _merge_driver(repo, config, out)
     synced = _bring_up(repo, config, args.redis_url, out, adopt=wrote)
     shims = _shims(repo, out) if args.ancestor_shims else []
+    ci_files = _ci(repo, config, args, out) if args.ci else []
     then = "prp status"
     if shims and not wrote:
         names = " ".join(quote(f":/{name}") for name in shims)
         then = f'git add {names} && git commit -m "Old scripts lead to prpgate" && git push'
+    if ci_files and not wrote:
+        then = f'git add {" ".join(quote(f":/{f}") for f in ci_files)} && git commit -m "Smoke what lands" && git push'
     if wrote or not repo.maybe("ls-files", "--error-unmatch", settings.FILE):
-        then = f'git add :/{settings.FILE} && git commit -m "Use prpgate"'
+        names = " ".join(quote(f":/{f}") for f in dict.fromkeys([settings.FILE, *ci_files]))
+        then = f'git add {names} && git commit -m "Use prpgate"'
         if repo.remote_url(config.remote) is not None:
             upstream = repo.maybe("rev-parse", "--abbrev-ref", "@{upstream}")
             then += " && git push" if upstream else f" && git push -u {quote(config.remote)} HEAD"
@@ -80,7 +91,7 @@ def init(args: argparse.Namespace, out: Output) -> int:
     out.say(f"  {then}")
     out.answer(
         project=config.project,
-        wrote=[*([settings.FILE] if wrote else []), *shims],
+        wrote=list(dict.fromkeys([*([settings.FILE] if wrote else []), *shims, *ci_files])),
         hooks=report._asdict(),
         merge_driver=driver._asdict(),
         synced=synced,
@@ -89,6 +100,12 @@ def init(args: argparse.Namespace, out: Output) -> int:
         next_action=then,
     )
     return OK
+
+
+def _ci(repo: Repo, config: Config, args: argparse.Namespace, out: Output) -> list[str]:
+    from .init_ci import write
+
+    return write(repo, config, args, out)
 
 
 def _shims(repo: Repo, out: Output) -> list[str]:

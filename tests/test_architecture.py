@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("lane_state", "outcomes", "waiting", "lock", "events", "detaching", "vouching", "pushing", "candidate", "grip"),
     (
         "smoke",
+        "junit",
         "gates",
         "record",
         "reverts",
@@ -54,7 +55,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "prps",
     ),
     ("registry", "mail"),
-    ("rebuild", "settle", "verify", "history"),
+    ("rebuild", "settle", "verify", "history", "verdicts", "gate_runs"),
     ("break_glass", "allowance", "lane", "watcher", "receive"),
     ("job", "revert", "land"),
     ("ops", "install", "driver_setup", "server", "diagnosis", "mending", "ancestor"),

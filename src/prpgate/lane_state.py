@@ -194,6 +194,7 @@ class Standing(NamedTuple):
     by: str
     run_url: str | None
     head: str | None
+    proven_ms: int = 0  # when the run ended that proved it: `at_ms`, unless it was inherited
 
 
 class LogEvent(NamedTuple):

@@ -186,7 +186,7 @@ branches = [{_quoted(p.branch)}]     # each of these has its own merge lock; glo
 [smoke_gate]
 budget = 180              # seconds, for all steps together
 
-# The steps of the smoke gate, in order. Example:
+# The steps of the smoke gate, side by side unless they say `needs = ["..."]`. Example:
 # [[smoke]]
 # name = "tests"
 # run = "pytest -q -x tests/smoke"

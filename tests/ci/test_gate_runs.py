@@ -157,6 +157,19 @@ def test_an_interrupted_run_is_not_kept(world: World, server: Server) -> None:
     assert 'type="unknown"' in (desk.ana.path / "junit.out").read_text()
 
 
+def test_a_cancelled_run_in_ci_is_not_kept(world: World, server: Server) -> None:
+    github = Github(world, f'run = "echo begun; sleep {unique_seconds(world.folder)}"', gate="ci")
+    lock = github.use(server)
+    head = github.land(lock, "more", {"b": "b\n"})
+    process = github.start(github.checkout(head), "push", {"before": github.base}, head)
+    assert process.stdout is not None
+    while "begun" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert github.end(process).outputs["verdict"] == "unknown"
+    assert gate_runs.read(lock.store) == []
+
+
 # --- on a terminal ----------------------------------------------------------------------------------------------------
 def test_on_a_terminal_a_line_says_what_runs_and_how_much_time_is_used(world: World, server: Server) -> None:
     desk = Desk(world, server, steps='name = "slow"\nrun = "sleep 1.5"', more="smoke_gate.parallel = 2")

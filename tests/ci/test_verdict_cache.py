@@ -186,9 +186,11 @@ def test_nothing_is_inherited_past_code_or_from_red(desk: Desk) -> None:
     desk.ana.commit_files("code", {"a.py": "x = 1\n"})
     desk.ana.commit_files("ledger", {LEDGER: VALID})
     assert desk.smoke()["known"] is None
-    desk.tell("local", "red", "HEAD^")
-    desk.ana.commit_files("ledger again", {LEDGER: NEW})
-    assert desk.smoke()["known"] is None
+    desk.ana.commit_files("ledger again", {LEDGER: VALID.replace("word", "line")})
+    desk.tell("local", "red")
+    desk.ana.commit_files("ledger once more", {LEDGER: VALID.replace("word", "text")})
+    assert desk.smoke()["known"] is None, "the nearest verdict counts"
+    assert desk.runs == 3
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ class LaneHold(Hold):
         return True
 
     def known(self) -> verdicts.Known | None:
-        with contextlib.suppress(StoreDown):
+        with contextlib.suppress(StoreDown, CouldNotTell):
             judge = lane.judge_range
             self.spared = verdicts.find(self.repo, self.config, self.lock, self.head, verdicts.CI, judge)
         return self.spared

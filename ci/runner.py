@@ -29,6 +29,7 @@ NOT_FOR_STEPS = (
     *(
         "PRP_REDIS_URL",
         "PRP_JUNIT",
+        "PRP_NO_CACHE",
         "GITHUB_OUTPUT",
         "GITHUB_STEP_SUMMARY",
         "GITHUB_ENV",

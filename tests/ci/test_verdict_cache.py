@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prpgate import prps, smoke
+from prpgate import lane, prps, smoke
+from prpgate.gitrepo import Repo
 from prpgate.model import Verdict
 from tests.ci.github import LEDGER, NEW, Github
 from tests.world import World, run
@@ -244,6 +246,22 @@ def test_a_landing_of_ledger_entries_inherits_under_gate_local(world: World, ser
     assert desk.standing("local").result == "green"
 
 
+def test_a_plain_push_of_ledger_entries_passes_for_green_and_one_of_code_does_not(world: World, server: Server) -> None:
+    desk = Desk(world, server, gate="local", more="smoke_gate.max_age = 1")
+    repo = Repo(str(desk.ana.path))
+
+    def green() -> bool:
+        return lane.is_green(repo, desk.github.config, desk.lock, desk.ana.head)
+
+    assert not green()
+    desk.smoke()
+    desk.ana.commit_files("ledger", {LEDGER: VALID})
+    time.sleep(1.1)
+    assert green(), "however old: what may be pushed is not what is run again"
+    desk.ana.commit_files("code", {"a.py": "x = 1\n"})
+    assert not green()
+
+
 # --- in CI ------------------------------------------------------------------------------------------------------------
 TOUCH = 'name = "unit"\nrun = "echo RAN-IT"'
 
@@ -260,6 +278,7 @@ def test_ci_believes_ci_and_frees_the_lane(world: World, server: Server) -> None
     last = github.land(lock, "as it was", {"b": "b\n"})
     ended = github.on_push(last, PRP_JUNIT="junit.xml")
     assert (ended.code, ended.outputs["verdict"], "RAN-IT" in ended.log) == (0, "green", False), ended.log
+    assert "RAN-IT" in github.on_push(last, PRP_NO_CACHE="1").log
     assert "nothing was run, this tree was proven by ci" in ended.log
     assert "https://host.example/team/app/actions/runs/77/attempts/1" in ended.log
     assert ended.outputs["tree"] == github.key(last)[0]

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from prpgate import identity, lane, prps, smoke, watcher
+from prpgate import gate_runs, identity, lane, prps, smoke, verdicts, watcher
 from prpgate.errors import CouldNotTell, StoreDown, UserError
 from prpgate.lane_state import HELD, LANDED
 from prpgate.lock import Granted, Lost, MergeLock, Who
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from prpgate.config import Config
     from prpgate.gitrepo import Repo
     from prpgate.lock import Lease, Look
+    from prpgate.smoke import SmokeReport
     from prpgate.store.client import Store
 
 AGENT, KLASS = "ci", "ci"
@@ -61,6 +62,20 @@ class Hold:
         """Attempt number so and so (from 1) was red: is there time for another, which takes at most `needs_s`?"""
         return True
 
+    def known(self) -> verdicts.Known | None:
+        """The verdict that spares this run."""
+        return None
+
+    def scope(self, config: Config, repo: Repo, base: str | None, head: str) -> verdicts.Scope:
+        """What steps with `changed` are compared with."""
+        return verdicts.scope(repo, config, None, base, head, verdicts.CI)
+
+    def spared_tree(self) -> str:
+        return ""
+
+    def ran(self, report: SmokeReport, attempt: int) -> None:
+        """Attempt number so and so (from 1) has ended."""
+
     def give(self, result: str, reason: str) -> str:
         """Give the verdict and let go. Says what became of it."""
         return self.why
@@ -74,7 +89,9 @@ class LaneHold(Hold):
         self.config, self.repo, self.event, self.name, self.head = config, repo, event, name, head
         self.store, self.lock = store, MergeLock(store, name, config.times)
         self.tree = repo.tree(head) or ""
-        self.steps = smoke.steps_hash(config.smoke, config.smoke_budget_s)
+        self.steps = smoke.hash_of(config)
+        self.spared: verdicts.Known | None = None
+        self.runs: list[tuple[SmokeReport, int]] = []
         self.lease: Lease | None = None
         self.until = 0.0  # of the lease's cap: no renewal goes beyond it
         self.over = threading.Event()
@@ -144,6 +161,25 @@ class LaneHold(Hold):
             self.lock.ci_renew(self.lease, tried=nth(attempt))
         return True
 
+    def known(self) -> verdicts.Known | None:
+        with contextlib.suppress(StoreDown, CouldNotTell):
+            judge = lane.judge_range
+            self.spared = verdicts.find(self.repo, self.config, self.lock, self.head, verdicts.CI, judge)
+        return self.spared
+
+    def scope(self, config: Config, repo: Repo, base: str | None, head: str) -> verdicts.Scope:
+        try:
+            return verdicts.scope(repo, config, self.lock, base, head, verdicts.CI)
+        except StoreDown as e:
+            return verdicts.Scope(None, None, say.not_asked(e.message))
+
+    def spared_tree(self) -> str:
+        return self.tree
+
+    def ran(self, report: SmokeReport, attempt: int) -> None:
+        self.spared = None
+        self.runs.append((report, attempt))
+
     def give(self, result: str, reason: str) -> str:
         self.over.set()  # a renewal after the verdict would only be told that it is over
         tries = TRIES if result != smoke.UNKNOWN else 1  # a cancelled run has seconds left
@@ -169,13 +205,35 @@ class LaneHold(Hold):
                 reason=reason,
                 run_url=self.event.run_url,
                 close_after=self.config.close_after,
+                proven=self._proven(result),
             )
             self.wanted = judged.again
             said = say.judged(self.name, result, judged)
         if result != smoke.UNKNOWN:
             verdict = Verdict(self.tree, self.steps, KLASS, result)
-            prps.note_verdict(self.store, verdict, agent=AGENT, sha=self.head, run_url=self.event.run_url)
+            prps.note_verdict(
+                *(self.store, verdict),
+                agent=AGENT,
+                sha=self.head,
+                run_url=self.event.run_url,
+                proven_ms=self._proven(result),
+            )
+        gate_runs.keep(lambda: self._note_runs(result))
         return said
+
+    def _proven(self, result: str) -> int | None:
+        """When the run ended that spares this one its steps."""
+        return self.spared.proven_ms if self.spared and result == smoke.GREEN else None
+
+    def _note_runs(self, result: str) -> None:
+        about = {"klass": KLASS, "sha": self.head, "by": AGENT}
+        if self.spared and result == smoke.GREEN:
+            gate_runs.note_spared(self.store, self.spared, **about)
+            self.spared = None
+        while self.runs:
+            report, attempt = self.runs[0]
+            gate_runs.note(self.store, report, **about, run_url=self.event.run_url, attempt=attempt)
+            self.runs.pop(0)
 
     def _in_branch(self) -> tuple[bool, bool]:
         """Whether the commit is in the lane now, and whether a later tip of it is green already."""

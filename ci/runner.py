@@ -32,7 +32,16 @@ SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 FENCE = re.compile(r"[0-9]{1,20}", re.ASCII)
 # What a step could use to speak in this action's name. PRP_REDIS_URL is the store's address with its password.
 NOT_FOR_STEPS = (
-    *("PRP_REDIS_URL", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"),
+    *(
+        "PRP_REDIS_URL",
+        "PRP_JUNIT",
+        "PRP_NO_CACHE",
+        "GITHUB_OUTPUT",
+        "GITHUB_STEP_SUMMARY",
+        "GITHUB_ENV",
+        "GITHUB_PATH",
+        "GITHUB_STATE",
+    ),
     *("ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL"),
 )
 ANNOTATIONS = 10  # GitHub shows no more of a kind for one step (and 50 for a job: three kinds of one step are 30)

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import runner
 from hold import LANE_EVENTS, Hold, take
+from steplog import StepLog
 from timeline import Timeline
 
-from prpgate import lane, policy, smoke
+from prpgate import junit, lane, policy, smoke, verdicts
 from prpgate.errors import COULD_NOT_TELL, INTERRUPTED, OK, REFUSED, CouldNotTell, UsageError, UserError
 from prpgate.gitrepo import Repo, lane_of
 from prpgate.messages import smoke as say
@@ -82,26 +83,34 @@ def check(repo: Repo, config: Config, event: runner.Event, head: str, log: runne
     return found
 
 
-def run_steps(repo: Repo, config: Config, log: runner.Log, line: Timeline) -> SmokeReport:
+def stood_before(repo: Repo, event: runner.Event, head: str) -> str | None:
+    """What steps with `changed` are compared with: what the event says stood there. None: all of them are needed."""
+    if event.name == "pull_request":
+        parents = repo.text("rev-list", "--parents", "-n", "1", head).split()[1:]
+        return parents[0] if len(parents) == 2 else event.base
+    return None if event.base == ZERO else event.base
+
+
+def run_steps(repo: Repo, config: Config, log: runner.Log, scope: verdicts.Scope, line: Timeline) -> SmokeReport:
     """Run what prp.toml declares, its output fenced off in the log."""
+    shown = StepLog(log, min(config.smoke_parallel or smoke.cores(), len(config.smoke)))
 
     def on_step(event: StepStart | StepResult) -> None:
         if isinstance(event, StepStart):
-            log.open(f"{event.name}: {event.run}")
             line.begin(event.name)
         else:
             line.end(event.name, event.outcome)
-            log.close()
-            log.line(say.step_line(event))
+        shown.step(event)
 
-    report = smoke.run(
-        config.smoke,
+    report = smoke.run_declared(
+        config,
         repo.top,
-        budget_s=config.smoke_budget_s,
         ledger_path=config.ledger_path,
+        paths=scope.paths,
         env=runner.env_for_steps(os.environ),
-        on_line=lambda _, line: log.line(line),
+        on_line=shown.line,
         on_step=on_step,
+        on_tick=shown.tick,
     )
     log.close()
     return report
@@ -114,7 +123,7 @@ def is_the_commit(repo: Repo, config: Config, head: str) -> bool:
 
 
 def run_again(
-    repo: Repo, config: Config, head: str, log: runner.Log, hold: Hold, line: Timeline
+    repo: Repo, config: Config, head: str, log: runner.Log, hold: Hold, scope: verdicts.Scope, line: Timeline
 ) -> tuple[SmokeReport, str]:
     """Run the steps, and once more (`lane.red_retries` times) while they are red and there is time for it. Never on
     another tree: an attempt that changed tracked files is the last.
@@ -124,8 +133,9 @@ def run_again(
     """
     reds: list[str] = []
     while True:
-        report = run_steps(repo, config, log, line)
+        report = run_steps(repo, config, log, scope, line)
         tries = len(reds) + 1
+        hold.ran(report, tries)
         may = report.result == smoke.RED and tries <= config.red_retries
         if may and is_the_commit(repo, config, head) and hold.again(tries, config.smoke_budget_s):
             reds.append(report.reason)
@@ -149,14 +159,31 @@ def prove(
     except CouldNotTell as e:
         trouble.append(e.message)
         log.tell(runner.command("error", f"{e.message}\n{e.hint or ''}", title="the PRPs could not be checked"))
-    report, reason = run_again(repo, config, head, log, hold, line)
+    report, reason = proven(repo, config, event, head, log, hold, line)
     bad = [say.findings(n)] if (n := sum(f.severity == ERROR for f in findings)) else []
-    result = report.result
-    if bad and not report.interrupted:
+    result = report.result if report else smoke.GREEN
+    if bad and not (report and report.interrupted):
         result = smoke.RED
     elif trouble and result == smoke.GREEN:
         result = smoke.UNKNOWN
     return Outcome(result, "; ".join([*bad, *trouble, reason]), report, findings)
+
+
+def proven(
+    repo: Repo, config: Config, event: runner.Event, head: str, log: runner.Log, hold: Hold, line: Timeline
+) -> tuple[SmokeReport | None, str]:
+    """Run the steps, unless a verdict spares it: then there is no report, and the reason says whence it came."""
+    known = None if os.environ.get("PRP_NO_CACHE") else hold.known()
+    if known is not None and is_the_commit(repo, config, head):
+        said = say.known(known)
+        log.line(said)
+        return None, said
+    scope = hold.scope(config, repo, stood_before(repo, event, head), head)
+    if scope.note:
+        log.line(scope.note)
+    elif scope.base:
+        log.line(say.compared(scope.base))
+    return run_again(repo, config, head, log, hold, scope, line)
 
 
 def lane_for(repo: Repo, config: Config, event: runner.Event, head: str) -> str | None:
@@ -171,7 +198,7 @@ def outputs(outcome: Outcome, hold: Hold, again: bool) -> dict[str, str]:
     report = outcome.report
     return {
         "verdict": outcome.result,
-        "tree": report.tree if report and report.tree else "",
+        "tree": (report.tree if report else hold.spared_tree()) or "",
         "fence": hold.fence,
         "reason": outcome.reason,
         "duration": f"{report.duration_s:.1f}" if report else "",
@@ -198,6 +225,11 @@ def tell(
     facts = {"event": event.name, "branch": event.ref, "commit": event.sha, "by": event.actor, "lane": lane_text}
     said = runner.summary(outcome.result, outcome.reason, facts, steps, outcome.findings, line.ordered())
     runner.add_summary(env.get("GITHUB_STEP_SUMMARY"), said)
+    if path := env.get("PRP_JUNIT"):
+        try:
+            junit.write(os.path.join(runner.workspace(dict(env)), path), outcome.result, outcome.reason, report)
+        except OSError as e:
+            log.tell(runner.command("warning", say.not_written(path, str(e)), title="JUnit report"))
     runner.set_outputs(env.get("GITHUB_OUTPUT"), outputs(outcome, hold, hold.wanted or cancel.asked))
 
 

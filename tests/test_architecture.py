@@ -39,6 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("lane_state", "outcomes", "waiting", "lock", "events", "detaching", "vouching", "pushing", "candidate", "grip"),
     (
         "smoke",
+        "junit",
         "gates",
         "record",
         "reverts",
@@ -55,7 +56,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "prps",
     ),
     ("registry", "mail"),
-    ("rebuild", "settle", "verify", "history"),
+    ("rebuild", "settle", "verify", "history", "verdicts", "gate_runs"),
     ("break_glass", "allowance", "lane", "watcher", "receive", "observing"),
     ("job", "lookout", "revert", "land"),
     (

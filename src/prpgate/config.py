@@ -36,6 +36,8 @@ class SmokeStep(NamedTuple):
     run: str  # a shell command, run from the top of the tree
     timeout_s: int
     needs: tuple[str, ...]
+    changed: tuple[str, ...] = ()  # globs of paths: needed only where one of them changed; always when empty
+    flaky: bool = False  # tried once more when it fails
 
 
 class Times(NamedTuple):
@@ -94,6 +96,10 @@ class Config(NamedTuple):
     roles: dict[str, tuple[str, ...]]  # role -> globs of agents' names
     smoke: tuple[SmokeStep, ...]
     smoke_budget_s: int
+    smoke_parallel: int  # steps at the same time, at most; 0: as many as this machine has cores
+    smoke_min_s: int  # a run that is faster proves nothing
+    smoke_max_age_s: int  # how long a green verdict saves another run; 0: it never does
+    smoke_inherit: bool  # whether a diff of ledger entries alone takes its parent's verdict
     gates_validated: tuple[SmokeStep, ...]  # run before a PRP is validated
     gates_complete: tuple[SmokeStep, ...]  # run before a PRP is recorded as complete
     server_unclaimed: str  # what a server does with a push to a free lane that nobody announced
@@ -230,10 +236,29 @@ def _steps(reader: _Reader, budget_s: int, option: str = "smoke", most_s: int | 
             raise reader.wrong(f"{where}: timeout", timeout, "a whole number of seconds from 1 up")
         if not isinstance(needs, list) or any(need not in {s.name for s in steps} for need in needs):
             raise reader.wrong(f"{where}: needs", needs, "a list of names of earlier steps")
-        if extra := set(raw) - {"name", "run", "timeout", "needs"}:
-            raise reader.wrong(where, sorted(extra), "made of name, run, timeout and needs only")
-        steps.append(SmokeStep(name, raw["run"], min(timeout, most_s or budget_s), tuple(needs)))
+        keys = ("name", "run", "timeout", "needs", *(("changed", "flaky") if option == "smoke" else ()))
+        if extra := set(raw) - set(keys):
+            raise reader.wrong(where, sorted(extra), f"made of {', '.join(keys[:-1])} and {keys[-1]} only")
+        flaky = raw.get("flaky", False)
+        if not isinstance(flaky, bool):
+            raise reader.wrong(f"{where}: flaky", flaky, "true or false")
+        changed = _changed(reader, f"{where}: changed", raw.get("changed"))
+        steps.append(SmokeStep(name, raw["run"], min(timeout, most_s or budget_s), tuple(needs), changed, flaky))
     return tuple(steps)
+
+
+def _changed(reader: _Reader, where: str, value: object) -> tuple[str, ...]:
+    """Globs of paths, as `paths` of a PRP takes them."""
+    if value is None:
+        return ()
+    items = [value] if isinstance(value, str) else value
+    if (
+        not isinstance(items, list)
+        or not 0 < len(items) <= MOST_GLOBS
+        or not all(isinstance(i, str) and i.strip("/") and i.isprintable() and len(i) <= LONGEST_GLOB for i in items)
+    ):
+        raise reader.wrong(where, value, 'a list of globs from the top of the tree, such as ["src/**"]')
+    return tuple(i.removeprefix("./").strip("/") for i in items)
 
 
 def _suspect(r: _Reader) -> int | None:
@@ -362,6 +387,10 @@ def parse(text: str, source: str) -> Config:
         roles=r.lists("roles"),
         smoke=_steps(r, budget_s),
         smoke_budget_s=budget_s,
+        smoke_parallel=r.number("smoke_gate.parallel", 0, 0),
+        smoke_min_s=r.seconds("smoke_gate.min_duration", 0, 0),
+        smoke_max_age_s=r.seconds("smoke_gate.max_age", 7 * 86_400, 0),
+        smoke_inherit=r.take("smoke_gate.inherit", True, bool, "true or false"),
         gates_validated=_gate(r, "gates.validated"),
         gates_complete=_gate(r, "gates.complete"),
         server_unclaimed=r.text("server.unclaimed", "take", UNCLAIMED),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .ops import Session
+    from .store.client import Store
 
 
 class Fact(NamedTuple):
@@ -108,6 +109,7 @@ def _store(session: Session) -> Iterator[Fact]:
     from . import ancestor
     from .messages.api import old_keys
 
+    yield from _gate(store)
     if found := ancestor.old_keys(store):
         yield Fact("warning", old_keys(found), "prp init --ancestor-shims")
 
@@ -117,6 +119,17 @@ def _ci(session: Session) -> Iterator[Fact]:
 
     for found in ci_setup.inspect(session.repo, session.config, session.url):
         yield Fact(found.level, found.text, found.command)
+
+
+def _gate(store: Store) -> Iterator[Fact]:
+    from . import gate_runs
+    from .messages import gate_runs as say
+
+    runs = gate_runs.read(store)
+    for klass in ("ci", "local"):
+        found = gate_runs.stats(runs, klass)
+        if found and found.slow:
+            yield Fact("warning", say.slow(found), "prp smoke stats")
 
 
 def _lane(session: Session) -> Iterator[Fact]:

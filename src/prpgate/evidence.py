@@ -112,7 +112,7 @@ def green(store: Store, repo: Repo, config: Config, tip: str, p: PrpState, claim
 
 
 def _steps(config: Config) -> str:
-    return smoke.steps_hash(config.smoke, config.smoke_budget_s)
+    return smoke.hash_of(config)
 
 
 def _result(verdicts: dict[str, tuple[str, dict[str, Any]]], one: dict[str, Any]) -> str:
@@ -134,15 +134,18 @@ def _verdicts(store: Store, config: Config, trees: Collection[str]) -> dict[str,
     return found
 
 
-def note_verdict(store: Store, verdict: Verdict, *, agent: str, sha: str, run_url: str | None = None) -> Recorded:
+def note_verdict(
+    store: Store, verdict: Verdict, *, agent: str, sha: str, run_url: str | None = None, proven_ms: int | None = None
+) -> Recorded:
     """Record what a smoke gate said of a tree, and complete the landed PRPs that it proves. Raises StoreDown.
 
     Class "ci": green and red are written once, unknown may be replaced by them. Class "local": the newest attempt
     stands, because an environment may be mended. Every attempt is an event. With gate ci only class "ci" proves
-    anything.
+    anything. `proven_ms`: nothing was run for it now, it is cached or inherited from a run that ended then; so it
+    replaces no green or red.
     """
     from .live import script_keys
 
-    args = [verdict.tree, verdict.steps, verdict.klass, verdict.result, agent, sha, run_url or ""]
+    args = [verdict.tree, verdict.steps, verdict.klass, verdict.result, agent, sha, run_url or "", proven_ms or ""]
     answer = store.run("prp_verdict", script_keys(store.keys), args)
     return Recorded(answer["code"] == "written", answer["result"], list(answer["proven"]))

@@ -43,7 +43,7 @@ from .lookout import Lookout
 from .messages import fixes as fixes_say
 from .messages import land as say
 from .messages import lane as lane_say
-from .model import ZERO, Intent, Verdict
+from .model import ZERO, Intent
 from .refusal import findings_text
 from .vouching import Voucher
 
@@ -212,7 +212,7 @@ class _Landing:
                 intent = Intent(head, base)
                 info = self._judged(intent)
                 if self.config.gate == "local":
-                    self._prove(head, tree)
+                    self._prove(intent, tree)
                 with Voucher() as voucher:
                     pushed = self._push(grip, intent, info, voucher)
                     return self._settle(grip, intent, pushed, voucher)
@@ -287,27 +287,25 @@ class _Landing:
             "steps": lane.verdict_steps(self.config),
         }
 
-    def _prove(self, head: str, tree: Repo | None) -> None:
-        """Gate local: the smoke gate on exactly this commit, under the lock. A tree that is green already is."""
-        from . import prps, smoke
+    def _prove(self, intent: Intent, tree: Repo | None) -> None:
+        """Gate local: the smoke gate on exactly this commit, under the lock, unless a verdict spares it."""
+        from . import smoke, verdicts
 
-        if lane.is_green(self.repo, self.config, self.lock, head):
+        head = intent.head
+        settings = policy.at(self.repo, head) or self.config
+        known = verdicts.find(self.repo, settings, self.lock, head, verdicts.LOCAL, lane.judge_range)
+        if known is not None:
+            verdicts.take(self.store, known, agent=self.me.name, sha=head)
             return
         assert tree is not None
-        settings = policy.at(self.repo, head) or self.config
         self.ears.stage(Stage(GATE))
-        report: SmokeReport = smoke.run(
-            settings.smoke,
-            tree.path,
-            budget_s=settings.smoke_budget_s,
-            on_line=self.ears.line,
-            on_step=self.ears.step,
+        scope = verdicts.scope(self.repo, settings, self.lock, intent.base, head, verdicts.LOCAL)
+        report: SmokeReport = smoke.run_declared(
+            settings, tree.path, paths=scope.paths, on_line=self.ears.line, on_step=self.ears.step
         )
         if report.interrupted:
             raise KeyboardInterrupt
-        if report.tree and report.result != smoke.UNKNOWN:
-            verdict = Verdict(report.tree, report.steps_hash, "local", report.result)
-            prps.note_verdict(self.store, verdict, agent=self.me.name, sha=head)
+        verdicts.record(self.store, report, agent=self.me.name, sha=head)
         if report.result != smoke.GREEN:
             raise say.not_green(self.what.lane, report)
 

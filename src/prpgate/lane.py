@@ -236,13 +236,10 @@ def landing_of(update: RefUpdate) -> Landing:
 
 
 def is_green(repo: Repo, config: Config, lock: MergeLock, head: str) -> bool:
-    """Does a green verdict stand for a commit's tree, under the steps that it declares itself?"""
-    from .smoke import GREEN, steps_hash
+    """Does a green verdict stand for a commit's tree, under the steps that it declares itself, or is one inherited?"""
+    from . import verdicts
 
-    settings = policy.at(repo, head) or config
-    tree, digest = repo.tree(head), steps_hash(settings.smoke, settings.smoke_budget_s)
-    found = (lock.standing(tree, digest, klass) for klass in ("local", "ci") if tree)
-    return any(v is not None and v.result == GREEN for v in found)
+    return verdicts.green(repo, policy.at(repo, head) or config, lock, head, verdicts.LOCAL, judge_range)
 
 
 def _stand_in_line(
@@ -309,9 +306,9 @@ def verdict_steps(config: Config) -> str | None:
     """The hash under which CI will give its verdict; nobody gives one with gate none."""
     if config.gate != "ci":
         return None
-    from .smoke import steps_hash
+    from .smoke import hash_of
 
-    return steps_hash(config.smoke, config.smoke_budget_s)
+    return hash_of(config)
 
 
 def _stale(repo: Repo, intent: Intent, seen: str) -> bool:

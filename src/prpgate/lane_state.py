@@ -196,6 +196,7 @@ class Standing(NamedTuple):
     by: str
     run_url: str | None
     head: str | None
+    proven_ms: int = 0  # when the run ended that proved it: `at_ms`, unless it was inherited
 
 
 class LogEvent(NamedTuple):

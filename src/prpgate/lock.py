@@ -210,12 +210,13 @@ class MergeLock:
         reason: str = "",
         run_url: str | None = None,
         close_after: int = 1,
+        proven: int | None = None,
     ) -> Judged:
         """A run ended with "green", "red" or "unknown". `fence`: of a run that has the lane, None for one without.
 
         `close_after` reds in a row close the lane. `in_branch` and `later_green` matter for a run without the lane:
         its red closes the lane only while the commit is in the branch and no later tip is green. `by` and `reason` go
-        to the closed sign.
+        to the closed sign. `proven`: of a green that was inherited, when the run ended that proved it.
         """
         raw = self._run(
             "verdict",
@@ -230,6 +231,7 @@ class MergeLock:
             reason=reason,
             run_url=run_url,
             close_after=close_after,
+            proven=proven,
         )
         return Judged(raw["written"], raw.get("stands"), raw.get("again", False), self._state(raw))
 
@@ -305,7 +307,10 @@ class MergeLock:
     def standing(self, tree: str, steps: str, klass: str) -> Standing | None:
         """The verdict that stands for a tree."""
         v = self._stored(self.keys.v, f"{tree}:{steps}:{klass}")
-        return v and Standing(v["result"], int(v["at"]), v.get("by") or "", v.get("run_url"), v.get("head"))
+        if not v:
+            return None
+        at = int(v["at"])
+        return Standing(v["result"], at, v.get("by") or "", v.get("run_url"), v.get("head"), int(v.get("proven") or at))
 
     # --- between us and the scripts ----------------------------------------------------------------------------------
     def _run(self, verb: str, **args: Any) -> Any:

@@ -19,7 +19,7 @@ from .lock import Granted, MergeLock, Who
 from .messages import observing as say
 from .messages import smoke as smoke_say
 from .model import Verdict
-from .smoke import GREEN, RED, UNKNOWN, steps_hash
+from .smoke import GREEN, RED, UNKNOWN, hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -267,7 +267,7 @@ class Observer:
         if tree is None:
             raise CouldNotTell(f"{head[:10]} is not here.", code="missing")
         settings = policy.at(self.repo, head) or self.config
-        return tree, steps_hash(settings.smoke, settings.smoke_budget_s), settings.close_after
+        return tree, hash_of(settings), settings.close_after
 
     def _record(self, name: str, head: str, tree: str, steps: str, result: str, url: str) -> None:
         from . import prps

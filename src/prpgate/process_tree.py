@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SET_SUBREAPER, GET_SUBREAPER = 36, 37  # from <linux/prctl.h>
 POLL_S = 0.02
+MARK = "PRP_SMOKE_STEP"  # environment variable: whose steps a process came from, outermost first
 
 
 class Process(NamedTuple):
@@ -97,6 +98,54 @@ def _set_subreaper(on: bool) -> None:
     ctypes.CDLL(None).prctl(SET_SUBREAPER, int(on), 0, 0, 0)
 
 
+class Part:
+    """The processes of one step among all: its first one, and what came of that.
+
+    A process is a part's because its parent is, or its session's leader was, or because it was given the part's mark
+    in its environment (Linux only). One that is none of this (it left its session, its parent has ended, and it has
+    cleared or overwritten its environment) cannot be told from another step's; nobody's part, it ends with all.
+    """
+
+    def __init__(self, pid: int, mark: str) -> None:
+        self.pid, self.mark = pid, mark.encode()
+
+
+class Ending:
+    """Asks the processes of a part (None: everyone) to end, and kills who has not within `grace_s`.
+
+    `tick` now and then until it says True; it does not wait. `left`: who is still there, and after `limit_s` stays so.
+    """
+
+    def __init__(self, tree: ProcessTree, part: Part | None = None, grace_s: float = 1.5, limit_s: float = 4.0) -> None:
+        self.tree, self.part, self.grace_s, self.limit_s = tree, part, grace_s, limit_s
+        self.began = time.monotonic()
+        self.asked: set[tuple[int, str]] = set()
+        self.left: list[Process] = []
+
+    def tick(self) -> bool:
+        self.left = self.tree.members(self.part)
+        late = time.monotonic() - self.began
+        if not self.left or late > self.limit_s:
+            return True
+        for process in self.left:
+            if late > self.grace_s or process.identity not in self.asked:
+                self.asked.add(process.identity)
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(process.pid, signal.SIGKILL if late > self.grace_s else signal.SIGTERM)
+        return False
+
+
+def marks(pid: int) -> list[bytes]:
+    """What stands in a process's environment under MARK; [] where the system does not show it."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as f:
+            text = f.read()
+    except OSError:
+        return []
+    start = f"{MARK}=".encode()
+    return next((v[len(start) :].split() for v in text.split(b"\0") if v.startswith(start)), [])
+
+
 class ProcessTree:
     """All processes that are started below this one in a session of their own, while the `with` block lasts.
 
@@ -111,6 +160,9 @@ class ProcessTree:
         self.session = os.getsid(0)
         self.before: set[tuple[int, str]] = set()
         self.was: bool | None = None
+        self.parts: list[Part] = []
+        self.whose: dict[tuple[int, str], Part] = {}
+        self.leaders: dict[int, Part] = {}  # session -> whose it is, also when its leader has ended
 
     def __enter__(self) -> Self:
         now = listed()
@@ -133,8 +185,15 @@ class ProcessTree:
         """Whether nobody can get away. If not, `members` has to be called now and then to know who is there."""
         return self.was is not None
 
-    def members(self) -> list[Process]:
-        """Who is alive now. Adopted orphans that have ended are reaped on the way."""
+    def part(self, pid: int, mark: str) -> Part:
+        """The part that begins with a child of ours, which leads its session and has the mark in its environment."""
+        one = Part(pid, mark)
+        self.parts.append(one)
+        self.leaders[pid] = one
+        return one
+
+    def members(self, part: Part | None = None) -> list[Process]:
+        """Who is alive now, of one part or of all. Adopted orphans that have ended are reaped on the way."""
         now = listed()
         roots = [
             p.pid
@@ -149,22 +208,28 @@ class ProcessTree:
                     os.waitpid(process.pid, os.WNOHANG)
         alive = [p for p in found if not p.zombie]
         self.known = {p.identity for p in alive}
-        return alive
+        self._tell_apart(found)
+        return [p for p in alive if part is None or self.whose.get(p.identity) is part]
 
-    def end(
-        self, spare: Collection[tuple[int, str]] = (), *, grace_s: float = 1.5, limit_s: float = 4.0
-    ) -> list[Process]:
-        """Ask everyone but `spare` to end, kill who has not within `grace_s`; who outlived `limit_s` is returned."""
-        began = time.monotonic()
-        asked: set[tuple[int, str]] = set()
-        while True:
-            left = [p for p in self.members() if p.identity not in spare]
-            late = time.monotonic() - began
-            if not left or late > limit_s:
-                return left
-            for process in left:
-                if late > grace_s or process.identity not in asked:
-                    asked.add(process.identity)
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.kill(process.pid, signal.SIGKILL if late > grace_s else signal.SIGTERM)
+    def _tell_apart(self, found: list[Process]) -> None:
+        """Say whose each process is. Parents come before their children."""
+        whose: dict[tuple[int, str], Part] = {}
+        by_pid: dict[int, Part] = {}
+        for p in found:
+            one = self.whose.get(p.identity) or by_pid.get(p.parent) or self.leaders.get(p.session) or self._marked(p)
+            if one is not None:
+                whose[p.identity] = by_pid[p.pid] = one
+                if p.pid == p.session:
+                    self.leaders[p.pid] = one
+        self.whose = whose
+
+    def _marked(self, process: Process) -> Part | None:
+        found = marks(process.pid) if self.parts else []
+        return next((part for part in self.parts if part.mark in found), None)
+
+    def end(self) -> list[Process]:
+        """End everyone: asked first, killed 1.5 s later; who outlived 4 s is returned."""
+        ending = Ending(self)
+        while not ending.tick():
             time.sleep(POLL_S)
+        return ending.left

@@ -187,7 +187,7 @@ branches = [{quoted(p.branch)}]     # each of these has its own merge lock; glob
 [smoke_gate]
 budget = 180              # seconds, for all steps together
 
-# The steps of the smoke gate, in order. Example:
+# The steps of the smoke gate, side by side unless they say `needs = ["..."]`. Example:
 # [[smoke]]
 # name = "tests"
 # run = "pytest -q -x tests/smoke"

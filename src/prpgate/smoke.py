@@ -1,7 +1,8 @@
 """The smoke gate: run declared steps inside a budget, leave nothing behind, and say what was proven.
 
-Used by `prp smoke` and by ci/smoke.py. Green is said only when at least one step ran, every step passed and the
-tracked files are as they were; red when a step failed or the time ran out; unknown when nothing was proven either way.
+Used by `prp smoke`, `prp land` and ci/smoke.py. Green is said only when at least one step ran, every step that ran
+passed, it took not less than `min_duration`, and the tracked files are as they were; red when a step failed or the time
+ran out; unknown when nothing was proven either way.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .gitrepo import Repo, clean_env
 from .messages import smoke as say
 from .process_tree import ProcessTree
-from .steps import FAILED, PASSED, SKIPPED, STOPPED, TIMEOUT, StepResult, StepRun, StepStart
+from .scopes import covers
+from .steps import FAILED, NOT_NEEDED, PASSED, SKIPPED, STOPPED, TIMEOUT, StepResult, StepRun, StepStart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from .config import Config, SmokeStep
+    from .steps import Tick
 
 GREEN, RED, UNKNOWN = "green", "red", "unknown"
 
@@ -39,6 +42,7 @@ class SmokeReport(NamedTuple):
     budget_s: int
     reason: str  # one sentence: why this result
     interrupted: bool = False
+    parallel: int = 1  # steps at the same time, at most
 
 
 class TreeState(NamedTuple):
@@ -48,10 +52,34 @@ class TreeState(NamedTuple):
     dirty: dict[str, str]
 
 
-def steps_hash(steps: Sequence[SmokeStep], budget_s: int) -> str:
-    """12 hex digits that change with everything that decides what the steps prove."""
-    canonical = json.dumps([budget_s, [[s.name, s.run, s.timeout_s, sorted(s.needs)] for s in steps]])
+def steps_hash(steps: Sequence[SmokeStep], budget_s: int, parallel: int, min_s: int) -> str:
+    """12 hex digits that change with everything declared that decides what the steps prove.
+
+    `parallel` is the declared number: how many cores a machine has is the machine's, and no verdict depends on it.
+    """
+    told = [[s.name, s.run, s.timeout_s, sorted(s.needs), sorted(s.changed), s.flaky] for s in steps]
+    canonical = json.dumps([budget_s, parallel, min_s, told])
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def hash_of(config: Config) -> str:
+    """The steps hash of the gate that a prp.toml declares."""
+    return steps_hash(config.smoke, config.smoke_budget_s, config.smoke_parallel, config.smoke_min_s)
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def not_needed(steps: Sequence[SmokeStep], paths: Collection[str]) -> set[str]:
+    """Names of the steps that have nothing to do: none of the paths is in their `changed`, and no step that has
+    something to do needs them."""
+    needed = {s.name for s in steps if not s.changed or any(covers(glob, p) for glob in s.changed for p in paths)}
+    for step in reversed(steps):  # needs are earlier steps
+        if step.name in needed:
+            needed.update(step.needs)
+    return {s.name for s in steps} - needed
 
 
 # --- the tree ---------------------------------------------------------------------------------------------------------
@@ -124,7 +152,9 @@ def _tree_faults(before: TreeState | None, after: TreeState | None) -> list[str]
     return faults
 
 
-def _judge(gate: StepRun, steps: Sequence[StepResult], interrupted: bool, duration_s: float) -> tuple[str, str]:
+def _judge(
+    gate: StepRun, steps: Sequence[StepResult], interrupted: bool, duration_s: float, min_s: int
+) -> tuple[str, str]:
     """The verdict and its reason."""
     lost = [s.name for s in steps if s.outcome == SKIPPED]
     not_run = [say.skipped(lost)] if lost else []
@@ -134,9 +164,17 @@ def _judge(gate: StepRun, steps: Sequence[StepResult], interrupted: bool, durati
         return UNKNOWN, "; ".join([say.INTERRUPTED, *stopped, *not_run, *gate.notes])
     if bad or gate.faults:
         return RED, "; ".join([*gate.faults, *bad, *gate.trouble, *not_run, *gate.notes])
-    if gate.trouble or any(s.outcome != PASSED for s in steps):
+    left_out = [s.name for s in steps if s.outcome == NOT_NEEDED]
+    if gate.trouble or any(s.outcome not in (PASSED, NOT_NEEDED) for s in steps):
         return UNKNOWN, "; ".join([*gate.trouble, *not_run, *gate.notes])
-    return GREEN, "; ".join([say.passed(len(steps), duration_s), *gate.notes])
+    if len(left_out) == len(steps):
+        return UNKNOWN, "; ".join([say.none_needed(left_out), *gate.notes])
+    about = [say.left_out(left_out)] if left_out else []
+    about += [say.passed_again([s.name for s in steps if s.before])] if any(s.before for s in steps) else []
+    passed = say.passed(len(steps) - len(left_out), duration_s)
+    if duration_s < min_s:
+        return UNKNOWN, "; ".join([say.too_fast(min_s), passed, *about, *gate.notes])
+    return GREEN, "; ".join([passed, *about, *gate.notes])
 
 
 def run(
@@ -148,24 +186,35 @@ def run(
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str, str], None] | None = None,
     on_step: Callable[[StepStart | StepResult], None] | None = None,
+    on_tick: Callable[[Tick], None] | None = None,
+    parallel: int = 1,
+    min_s: int = 0,
+    paths: Collection[str] | None = None,
 ) -> SmokeReport:
     """Run the steps in `cwd` (the top of a working tree) and report.
 
-    Each step is `sh -c RUN` in a session of its own, without input. `budget_s` is a hard stop for all of them and for
-    everything they started: 5 seconds later none of it is alive, except what SIGKILL cannot end, and that is named in
-    the reason. What a step leaves running is there for later steps and ends with the run. An interrupt
+    At most `parallel` at once (0: as many as there are cores), each after those that it needs. `paths`: what changed,
+    for steps that say when they are needed; None: nobody knows, and all are. A run that takes less than `min_s` is not
+    green. Each step is `sh -c RUN` in a session of its own, without input. `budget_s` is a hard stop for all of them
+    and for everything they started: 5 seconds later none of it is alive, except what SIGKILL cannot end, and that is
+    named in the reason. What a step leaves running is there for later steps and ends with the run. An interrupt
     (KeyboardInterrupt; let a handler of SIGTERM raise it) ends them too and gives "unknown". The callbacks are called
     from this thread; `on_line` gets (step name, line) with the text as written: it may hold anything. Meanwhile no
     other thread may start processes in sessions of their own: they would be taken for a step's.
     """
-    digest, started, began = steps_hash(steps, budget_s), datetime.now(UTC), time.monotonic()
+    digest, started, began = steps_hash(steps, budget_s, parallel, min_s), datetime.now(UTC), time.monotonic()
+    at_once = parallel or cores()
     repo = Repo(cwd)
     tree, before = _clean_tree(repo, ledger_path), tree_state(repo, ledger_path)
     if not steps:
         return SmokeReport(UNKNOWN, tree, digest, (), started, 0.0, budget_s, say.NO_STEPS)
     interrupted = False
     with ProcessTree() as processes:
-        gate = StepRun(steps, cwd, clean_env() if env is None else env, processes, on_line, on_step)
+        gate = StepRun(
+            *(steps, cwd, clean_env() if env is None else env, processes, on_line, on_step, on_tick),
+            parallel=at_once,
+            not_needed=set() if paths is None else not_needed(steps, paths),
+        )
         try:
             gate.go(began + budget_s, budget_s)
             processes.end()
@@ -180,8 +229,35 @@ def run(
     gate.faults += _tree_faults(before, tree_state(repo, ledger_path))
     results = [gate.results.get(s.name) or StepResult(s.name, STOPPED, None, 0.0, ()) for s in steps]
     duration = time.monotonic() - began
-    result, reason = _judge(gate, results, interrupted, duration)
-    return SmokeReport(result, tree, digest, tuple(results), started, duration, budget_s, reason, interrupted)
+    result, reason = _judge(gate, results, interrupted, duration, min_s)
+    return SmokeReport(result, tree, digest, tuple(results), started, duration, budget_s, reason, interrupted, at_once)
+
+
+def run_declared(
+    config: Config,
+    cwd: str,
+    *,
+    ledger_path: str = "",
+    paths: Collection[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    on_line: Callable[[str, str], None] | None = None,
+    on_step: Callable[[StepStart | StepResult], None] | None = None,
+    on_tick: Callable[[Tick], None] | None = None,
+) -> SmokeReport:
+    """The gate that a prp.toml declares, in the working tree at `cwd`. As `run`."""
+    return run(
+        config.smoke,
+        cwd,
+        budget_s=config.smoke_budget_s,
+        ledger_path=ledger_path,
+        env=env,
+        on_line=on_line,
+        on_step=on_step,
+        on_tick=on_tick,
+        parallel=config.smoke_parallel,
+        min_s=config.smoke_min_s,
+        paths=paths,
+    )
 
 
 def run_tree(
@@ -190,15 +266,18 @@ def run_tree(
     *,
     on_line: Callable[[str, str], None] | None = None,
     on_step: Callable[[StepStart | StepResult], None] | None = None,
+    on_tick: Callable[[Tick], None] | None = None,
+    paths: Collection[str] | None = None,
 ) -> SmokeReport:
     """The declared gate, in the working tree as it is. Unless that is clean, `tree` is None: record nothing then."""
-    return run(
-        config.smoke,
+    return run_declared(
+        config,
         repo.top,
-        budget_s=config.smoke_budget_s,
         ledger_path=config.ledger_path,
+        paths=paths,
         on_line=on_line,
         on_step=on_step,
+        on_tick=on_tick,
     )
 
 
@@ -212,14 +291,17 @@ def to_json(report: SmokeReport) -> dict[str, Any]:
         "started": report.started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "duration_s": round(report.duration_s, 3),
         "budget_s": report.budget_s,
-        "steps": [
-            {
-                "name": s.name,
-                "outcome": s.outcome,
-                "code": s.code,
-                "duration_s": round(s.duration_s, 3),
-                "tail": list(s.tail),
-            }
-            for s in report.steps
-        ],
+        "parallel": report.parallel,
+        "steps": [{**_told(s), "before": [_told(b) for b in s.before]} for s in report.steps],
+    }
+
+
+def _told(step: StepResult) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "outcome": step.outcome,
+        "code": step.code,
+        "began_s": round(step.began_s, 3),
+        "duration_s": round(step.duration_s, 3),
+        "tail": list(step.tail),
     }

@@ -206,7 +206,7 @@ def _move(repo: Repo, config: Config, raw: Raw, target: Target, span: Range) -> 
     conflicts = [*now.conflicts, *_by_hand(before, now)]
     plan: dict[str, Any] = {
         "gate": config.gate,
-        "steps": smoke.steps_hash(config.smoke, config.smoke_budget_s),
+        "steps": smoke.hash_of(config),
         "provisional": "1" if target.provisional else "0",
         "conflicts": json.dumps(conflicts),
         "landings": [{"head": x.head, "tree": x.tree} for x in landings],

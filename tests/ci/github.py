@@ -103,7 +103,7 @@ class Github:
     def key(self, head: str) -> tuple[str, str, str]:
         config = self.config
         tree = run(["git", "rev-parse", f"{head}^{{tree}}"], self.world.remote).out.strip()
-        return tree, smoke.steps_hash(config.smoke, config.smoke_budget_s), "ci"
+        return tree, smoke.hash_of(config), "ci"
 
     # --- a run -------------------------------------------------------------------------------------------------------
     def checkout(self, sha: str, *options: str) -> Path:

@@ -302,17 +302,17 @@ def test_a_step_named_with_spaces_in_a_folder_with_spaces(tmp_path: Path) -> Non
 # --- values -----------------------------------------------------------------------------------------------------------
 def test_steps_hash_changes_with_what_decides() -> None:
     one = [step("a", "true"), step("b", "false", "a")]
-    base = smoke.steps_hash(one, 180)
-    assert base == smoke.steps_hash(list(one), 180)
+    base = smoke.steps_hash(one, 180, 0, 0)
+    assert base == smoke.steps_hash(list(one), 180, 0, 0)
     assert len(base) == 12
     others = [
-        smoke.steps_hash(one, 181),
-        smoke.steps_hash(one[:1], 180),
-        smoke.steps_hash(one[::-1], 180),
-        smoke.steps_hash([step("a", "true "), one[1]], 180),
-        smoke.steps_hash([step("A", "true"), one[1]], 180),
-        smoke.steps_hash([step("a", "true", timeout=61), one[1]], 180),
-        smoke.steps_hash([one[0], step("b", "false")], 180),
+        smoke.steps_hash(one, 181, 0, 0),
+        smoke.steps_hash(one[:1], 180, 0, 0),
+        smoke.steps_hash(one[::-1], 180, 0, 0),
+        smoke.steps_hash([step("a", "true "), one[1]], 180, 0, 0),
+        smoke.steps_hash([step("A", "true"), one[1]], 180, 0, 0),
+        smoke.steps_hash([step("a", "true", timeout=61), one[1]], 180, 0, 0),
+        smoke.steps_hash([one[0], step("b", "false")], 180, 0, 0),
     ]
     assert len({base, *others}) == len(others) + 1
 

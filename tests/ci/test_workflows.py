@@ -135,7 +135,7 @@ def test_the_actions_own_script_runs_the_gate(world: World, tmp_path: Path, even
     temp.mkdir()
     (temp / "prpgate").symlink_to(sys.prefix)
     step = next(s for s in load(ACTION)["runs"]["steps"] if s.get("id") == "gate")
-    assert step["env"] == {"PRP_REDIS_URL": "${{ inputs.redis-url }}"}
+    assert step["env"] == {"PRP_REDIS_URL": "${{ inputs.redis-url }}", "PRP_JUNIT": "${{ inputs.junit }}"}
     (tmp_path / "event.json").write_text(f'{{"before": "{github.base}"}}')
     script = tmp_path / "step.sh"
     script.write_text(step["run"])

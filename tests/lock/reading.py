@@ -591,6 +591,7 @@ class Lane:
             counts, result = stands["head"] != head, stands["result"]
         else:
             fields = {"result": result, "at": self.now, "by": a["by"], "run_url": a.get("run_url"), "head": head}
+            fields["proven"] = a.get("proven")
             self.verdicts[key] = {k: v for k, v in fields.items() if v is not None}
         if head in self.records:
             self.records[head] |= {"verdict": result, "unproven": result == "unknown"}

@@ -298,6 +298,7 @@ class Dice:
                 a |= {"fence": self.fence() if r.random() < 0.7 else None, "in_branch": r.random() < 0.6}
                 a |= {"later_green": r.random() < 0.3, "fixer": self.fixer(), "by": "ci", "reason": "why"}
                 a |= {"run_url": r.choice([None, "https://ci.example/2"]), "close_after": r.choice([None, 1, 2])}
+                a |= {"proven": r.choice([None, None, START - 1000])}
             case "pre_receive":
                 a = {"intent": self.intent(0.7), "who": self.who("srv", f"srv{r.choice('12')}", "server")}
                 a |= {"fixer": self.fixer()}

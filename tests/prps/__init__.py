@@ -133,7 +133,7 @@ class Desk:
     def smoke(self, rev: str = "HEAD", result: str = "green", klass: str = "local") -> Any:
         """Record a verdict on a commit's tree."""
         sha, tree = self.repo.sha(rev) or "", self.repo.tree(rev) or ""
-        steps = smoke.steps_hash(self.config.smoke, self.config.smoke_budget_s)
+        steps = smoke.hash_of(self.config)
         return prps.note_verdict(self.store, Verdict(tree, steps, klass, result), agent=self.name, sha=sha)
 
     def lapse(self, prp_id: str) -> None:

@@ -555,7 +555,7 @@ class Prps(RuleBasedStateMachine):
         tree = self.history.commits[sha].tree
         before = set(r.unproven)
         r.verdict(tree, klass, result)
-        steps = smoke.steps_hash(place.desk.config.smoke, place.desk.config.smoke_budget_s)
+        steps = smoke.hash_of(place.desk.config)
         done = prps.note_verdict(place.desk.store, Verdict(tree, steps, klass, result), agent=place.agent, sha=sha)
         assert set(done.proven) == before - set(r.unproven)
         self.compare()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .. import ops, prps
 from ..messages.prps import unknown
-from ..model import Verdict
 from .face import Face, deaf
 
 if TYPE_CHECKING:
@@ -90,17 +89,16 @@ class Prps(Face):
 
     def smoke(self, on_line: Callable[[str, str], None] | None = None) -> Smoked:
         """Run the smoke gate on what is checked out, and record the verdict where it says something of a commit."""
-        from .. import policy
+        from .. import policy, verdicts
         from .. import smoke as gate
 
         session = self._session
         config = policy.working_tree(session.repo) or session.config
         report = gate.run_tree(session.repo, config, on_line=on_line or deaf, on_step=deaf)
-        if report.tree is None or report.result == gate.UNKNOWN:
+        if report.tree is None or report.interrupted:
             return Smoked(report, False)
-        verdict = Verdict(report.tree, report.steps_hash, "local", report.result)
-        done = prps.note_verdict(session.store(), verdict, agent=self.agent, sha=session.repo.head or "")
-        return Smoked(report, done.written or done.result == report.result)
+        done = verdicts.record(session.store(), report, agent=self.agent, sha=session.repo.head or "")
+        return Smoked(report, done is not None and (done.written or done.result == report.result))
 
     def check(self) -> list[Finding]:
         """Everything that can be said of the working tree's ledger."""

@@ -272,6 +272,16 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "smoke": Verb(
             "smoke:smoke",
             "run the smoke gate on what is checked out and record the verdict",
+            (
+                flag("--no-cache", "run it also where a green verdict stands for this tree, or is inherited"),
+                flag("--all", "run also the steps that `changed` would leave out"),
+                arg("--junit", metavar="FILE", help="also write the report as JUnit XML"),
+            ),
+        ),
+        "smoke stats": Verb(
+            "smoke:stats",
+            "how long the gate takes, how often it flakes, what is left of its budget",
+            (arg("-n", "--count", type=int, default=200, metavar="N", help="of the last N runs (default 200)"),),
         ),
         "ci watch": Verb(
             "ci:watch",

@@ -3,7 +3,7 @@
 -- under the name of the first; a fixer's green opens what red closed; what a person closed is left alone. After a
 -- person has opened it, the red of what had landed before closes nothing.
 -- ARGV: head, key (tree:steps:class), result, fence (of a run that has the lane), in_branch, later_green (for a run
---       without the lane), fixer, by, reason, run_url, close_after (reds in a row; 1 if not given)
+--       without the lane), fixer, by, reason, run_url, close_after (reds in a row; 1 if not given), proven (ms; of an inherited green, when a run proved it)
 -- Answers judged {written, stands, again: the lane waits for another run}.
 reap()
 local stands = json(VERDICTS, A.key)
@@ -27,7 +27,7 @@ local news = not settled or locked and stands.head ~= A.head
 local result = settled and stands.result or A.result
 if not settled then
   redis.call('HSET', VERDICTS, A.key, cjson.encode({ result = result, at = NOW, by = A.by, run_url = A.run_url,
-    head = A.head }))
+    head = A.head, proven = A.proven }))
 end
 mark(A.head, { verdict = result, run_url = A.run_url, unproven = not final(result) })
 local opened = false

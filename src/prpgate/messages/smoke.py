@@ -9,7 +9,8 @@ if TYPE_CHECKING:
 
     from ..lock import Judged
     from ..smoke import SmokeReport
-    from ..steps import StepResult
+    from ..steps import StepResult, StepStart, Tick
+    from ..verdicts import Known
 
 NO_STEPS = "no step is declared in prp.toml, so nothing was proven"
 HOW_TO_DECLARE = """\
@@ -19,6 +20,8 @@ Declare one in prp.toml, then: prp smoke
   run = "python -m pytest -q"
   timeout = 120"""
 INTERRUPTED = "interrupted"
+NO_CACHE = "To run it all the same: prp smoke --no-cache"
+NO_BASE = "all steps run: what changed is not known here"
 
 
 def names(found: Sequence[str], most: int = 5) -> str:
@@ -50,7 +53,7 @@ def skipped(steps: Sequence[str]) -> str:
 
 
 def over_budget(budget_s: int, running: Sequence[str]) -> str:
-    at = f" while {names(running)} was running" if running else ""
+    at = f" while {names(running)} {'was' if len(running) == 1 else 'were'} running" if running else ""
     return f"the budget of {budget_s} s ran out{at}"
 
 
@@ -70,6 +73,76 @@ def passed(count: int, duration_s: float) -> str:
     return f"{count} step{'s' if count != 1 else ''} passed in {seconds(duration_s)}"
 
 
+def none_needed(steps: Sequence[str]) -> str:
+    return f"no step was needed for what changed, so nothing was proven ({names(steps)})"
+
+
+def left_out(steps: Sequence[str]) -> str:
+    return f"not needed: {names(steps)}"
+
+
+def passed_again(steps: Sequence[str]) -> str:
+    return f"flaky, passed when tried again: {names(steps)}"
+
+
+def too_fast(min_s: int) -> str:
+    return f"faster than smoke_gate.min_duration = {min_s} s, so nothing was proven"
+
+
+def not_green_before(base: str) -> str:
+    return f"all steps run: {base[:12]}, which this is compared with, has no green verdict under these steps"
+
+
+def not_asked(why: str) -> str:
+    return f"all steps run: the store could not be asked what this is compared with: {why}"
+
+
+def store_silent_here(why: str) -> str:
+    return f"The store does not answer, so it is not known whether this was proven already: {why}"
+
+
+def not_noted(why: str) -> str:
+    return f"The tree is green already, but that could not be noted: {why}"
+
+
+def complete_now(prp_id: str) -> str:
+    return f"{prp_id} is complete: its line landed, and the tree that has it is green."
+
+
+def compared(base: str) -> str:
+    return f"steps with `changed` are compared with {base[:12]}"
+
+
+def begins(step: StepStart) -> str:
+    return f"{step.name} begins{' again' if step.attempt > 1 else ''}: {step.run}"
+
+
+def under_way(now: Tick) -> str:
+    waiting = f" · {now.left} to come" if now.left else ""
+    return f"smoke: {names(now.running)}{waiting} · {now.elapsed_s:.0f} s of {now.budget_s} s"
+
+
+def age(value: float) -> str:
+    """How long ago, roughly."""
+    for name, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if value >= size:
+            return f"{value / size:.0f} {name}"
+    return f"{value:.0f} s"
+
+
+def known(found: Known) -> str:
+    """Whence a verdict came that no run was made for."""
+    run = f", {found.run_url}" if found.run_url else ""
+    whence = f"by {found.by} {age(found.age_s)} ago (class {found.klass}{run})"
+    if found.how == "inherited":
+        return f"inherited from {(found.head or '')[:12]}, only ledger entries changed since; that was proven {whence}"
+    return f"nothing was run, this tree was proven {whence}"
+
+
+def not_written(path: str, why: str) -> str:
+    return f"the JUnit report could not be written to {path}: {why}"
+
+
 def not_clean(paths: Sequence[str]) -> str:
     """Why no verdict is recorded: what ran is no tree that git knows."""
     return (
@@ -83,7 +156,8 @@ def step_line(step: StepResult) -> str:
     """One line per step for a report."""
     sign = {"passed": "ok", "failed": "FAILED", "timeout": "TIMED OUT"}.get(step.outcome, step.outcome)
     code = f" (exit {step.code})" if step.outcome == "failed" and step.code is not None else ""
-    return f"{sign:9} {step.name}{code}  {seconds(step.duration_s)}"
+    again = ", tried again" if step.again else ", the 2nd try" if step.before else ""
+    return f"{sign:9} {step.name}{code}  {seconds(step.duration_s)}{again}"
 
 
 def verdict_line(report: SmokeReport) -> str:

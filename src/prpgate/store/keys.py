@@ -49,6 +49,7 @@ class Keys:
         self.names = self.prefix + "names"  # hash: further id -> JSON list of the PRPs that have it
         self.marks = self.prefix + "marks"  # hash: PRP id -> JSON: blocked, assigned, phase, last
         self.notes = self.prefix + "notes"  # hash: PRP id -> JSON list of notes, the last 20
+        self.gate_runs = self.prefix + "gate:runs"  # stream, capped: JSON of each run of the smoke gate
         self.lanes = self.prefix + "lanes"  # set: names of the lanes that were ever used
 
     # Mail: named like this in lua/_mail.lua too, which says what the others hold.

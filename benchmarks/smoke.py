@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 FILES, PRPS, STEP_S, NEW_FILE = 2_000, 57, 1.0, "new"
 RUN_BAR_S, SPARED_BAR_S = 5.0, 2.0
-QUIET_S = 0.25  # the yardstick on a machine that has nothing else to do, at most; the bars grow with what is over it
 STEPS = "\n[[smoke]]\n".join(f'name = "{n}"\nrun = "echo ran; sleep {STEP_S:g}"' for n in "abc")
 HERE, RUNNER = "prp smoke", "ci/smoke.py"
 RUN, CACHED, INHERITED = "run", "cached", "inherited"
@@ -103,10 +102,9 @@ def yardstick() -> float:
 def judge(found: dict[tuple[str, str], list[float]], yard: float) -> list[str]:
     """Say of each kind what it took beside its steps; those that missed their bar."""
     missed = []
-    busy = ", so this machine is busy: the bars are that much higher" if yard > QUIET_S else ""
-    print(f"import redis takes {yard:.2f} s{busy}")
+    print(f"import redis takes {yard:.2f} s")
     for (where, kind), times in found.items():
-        bar, took = (RUN_BAR_S if kind == RUN else SPARED_BAR_S) * max(1.0, yard / QUIET_S), median(times)
+        bar, took = RUN_BAR_S if kind == RUN else SPARED_BAR_S, median(times)
         text = f"{where:12s} {kind:10s} {took:6.2f} s beside its steps (longest {max(times):.2f} s), bar {bar:.1f} s"
         print(f"{text}  {took / yard:5.1f} x import redis   {'held' if took <= bar else 'MISSED'}")
         if took > bar:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from prpgate import identity, lane, prps, smoke, watcher
 from prpgate.errors import CouldNotTell, StoreDown, UserError
 from prpgate.lock import Granted, Lost, MergeLock, Who
+from prpgate.messages import candidates as candidates_say
 from prpgate.messages import smoke as say
 from prpgate.messages.lane import nth
 from prpgate.model import Verdict
@@ -39,6 +40,8 @@ class Hold:
     """No grip at all: the run only checks. `why` says why; it is what the summary shows of the lane."""
 
     fence = ""
+    stands = ""  # why nothing has to be run: the tree is green already
+    tree = ""
 
     def __init__(self, why: str) -> None:
         self.why = why
@@ -74,7 +77,9 @@ class LaneHold(Hold):
 
     def adopt(self) -> Self:
         """Take the lane over if it is this run's to have, and bring the live state up to what landed."""
-        if self.config.gate == "ci":
+        if self.config.gate == "ci-first" and self._green_before():
+            self.why = self.stands
+        elif self.config.gate in ("ci", "ci-first"):
             me = f"ci:{self.event.run}:{secrets.token_hex(8)}"
             who = Who(me, me, AGENT, identity.host(), os.getpid(), "ci", None, self.head)
             # Where a later tip is green already this is old news: it must not hold the lane, nor close it.
@@ -91,6 +96,16 @@ class LaneHold(Hold):
             self.why = say.gate_none(self.name)
         watcher.publish(self.repo, self.config, self.store, self.name, self.head)
         return self
+
+    def _green_before(self) -> bool:
+        """It was proven on its candidate branch: the lane is whoever's who lands now, and there is nothing to judge."""
+        found = self.lock.standing(self.tree, self.steps, KLASS)
+        if found is None or found.result != smoke.GREEN:
+            return False
+        self.stands = candidates_say.stands_already(found.run_url)
+        if look := self._look():
+            self.lock.attribute(look)
+        return True
 
     def __exit__(self, *_: object) -> None:
         self.over.set()
@@ -110,7 +125,7 @@ class LaneHold(Hold):
         while self.lease and not self.over.wait(self.config.times.ci_lease_ms / 6000):
             try:
                 store = store or connect(self.config, self.repo.top, timeout_s=STORE_S, start=False)
-                answer = MergeLock(store, self.name, self.config.times).ci_renew(self.lease)
+                answer = self._alive(store)
             except UserError:
                 continue  # the next one may get through: the lease is six times as long as this pause
             if isinstance(answer, Lost):
@@ -124,8 +139,12 @@ class LaneHold(Hold):
         if time.monotonic() + needs_s > self.until:
             return False
         with contextlib.suppress(StoreDown):
-            self.lock.ci_renew(self.lease, tried=nth(attempt))
+            self._alive(self.store, nth(attempt))
         return True
+
+    def _alive(self, store: Store, tried: str | None = None) -> Granted | Lost:
+        assert self.lease
+        return MergeLock(store, self.name, self.config.times).ci_renew(self.lease, tried)
 
     def give(self, result: str, reason: str) -> str:
         self.over.set()  # a renewal after the verdict would only be told that it is over
@@ -141,7 +160,9 @@ class LaneHold(Hold):
 
     def _give(self, result: str, reason: str) -> str:
         said = self.why
-        if self.config.gate == "ci":
+        if self.stands:
+            return said
+        if self.config.gate in ("ci", "ci-first"):
             in_branch, later_green = (True, False) if self.lease else self._in_branch()
             judged = self.lock.verdict(
                 *(self.head, self.tree, self.steps, KLASS, result, self.lease.fence if self.lease else None),

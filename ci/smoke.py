@@ -17,6 +17,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+import candidate
 import runner
 from hold import Hold, take
 
@@ -142,10 +143,12 @@ def prove(repo: Repo, config: Config, event: runner.Event, head: str, log: runne
     except CouldNotTell as e:
         trouble.append(e.message)
         log.tell(runner.command("error", f"{e.message}\n{e.hint or ''}", title="the PRPs could not be checked"))
-    report, reason = run_again(repo, config, head, log, hold)
+    report, reason, result = None, hold.stands, smoke.GREEN
+    if not hold.stands:
+        report, reason = run_again(repo, config, head, log, hold)
+        result = report.result
     bad = [say.findings(n)] if (n := sum(f.severity == ERROR for f in findings)) else []
-    result = report.result
-    if bad and not report.interrupted:
+    if bad and not (report and report.interrupted):
         result = smoke.RED
     elif trouble and result == smoke.GREEN:
         result = smoke.UNKNOWN
@@ -157,6 +160,14 @@ def lane_for(repo: Repo, config: Config, event: runner.Event, head: str) -> str 
     if event.name not in LANDINGS or head != event.sha:
         return None
     return lane_of(config, config.remote, event.ref)
+
+
+def holding(config: Config, repo: Repo, event: runner.Event, head: str) -> Hold:
+    """What this run speaks for: a landing's candidate, a lane, or nothing. Raises CouldNotTell: nobody waits for it."""
+    number = candidate.number_of(config, event, head) if event.name in LANDINGS else None
+    if number is not None:
+        return candidate.take(config, repo, event, number, head)
+    return take(config, repo, event, lane_for(repo, config, event, head), head)
 
 
 def tell(log: runner.Log, event: runner.Event, outcome: Outcome, lane_text: str, hold: Hold) -> None:
@@ -175,7 +186,7 @@ def tell(log: runner.Log, event: runner.Event, outcome: Outcome, lane_text: str,
     runner.add_summary(
         env.get("GITHUB_STEP_SUMMARY"), runner.summary(outcome.result, outcome.reason, facts, steps, outcome.findings)
     )
-    tree = report.tree if report and report.tree else ""
+    tree = (report.tree if report else hold.stands and hold.tree) or ""
     runner.set_outputs(env.get("GITHUB_OUTPUT"), {"verdict": outcome.result, "tree": tree, "fence": hold.fence})
 
 
@@ -190,8 +201,9 @@ def gate(env: dict[str, str], log: runner.Log, cancel: Cancel) -> int:
     config = policy.at(repo, head) if head else None
     if head is None or config is None:
         raise UsageError(say.NO_CONFIG_HERE, code="no-config", next_action="prp init")
-    name = lane_for(repo, config, event, head)
-    with take(config, repo, event, name, head) as hold:
+    with holding(config, repo, event, head) as hold:
+        if candidate.number_of(config, event, head) is not None:
+            event = event._replace(base=candidate.range_base(repo, config, hold, head))
         log.line(hold.why)
         try:
             outcome = prove(repo, config, event, head, log, hold)

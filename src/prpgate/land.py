@@ -12,7 +12,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import candidate, identity, lane, policy, pushing, revert, waiting, watcher
+from . import candidate, identity, lane, policy, proving, pushing, revert, waiting, watcher
 from .errors import CouldNotTell, LaneClosed, StoreDown
 from .gitrepo import GitError, Repo
 from .grip import Grip
@@ -112,6 +112,7 @@ class _Landing:
         self.who: Who = lane.contender(repo, me, what.lane, mine, "land", what.prp, what.head)
         self.fixer = what.hotfix  # the named override: it may land on a closed lane, and the log says so
         self.plan: revert.Plan | None = None
+        self.proof = proving.Proof()
         self.landed: Outcome | None = None  # the remote has it and that is on record: nothing takes it back
 
     def look_first(self) -> None:
@@ -211,7 +212,10 @@ class _Landing:
                 info = self._judged(intent)
                 if self.config.gate == "local":
                     self._prove(head, tree)
-                with Voucher() as voucher:
+                proof = proving.proven(
+                    *(self.repo, self.config, self.store, grip, self.who.ticket, intent, self.ears), fixer=self.fixer
+                )
+                with proof as self.proof, Voucher() as voucher:
                     pushed = self._push(grip, intent, info, voucher)
                     return self._settle(grip, intent, pushed, voucher)
 
@@ -267,7 +271,7 @@ class _Landing:
 
     def _judged(self, intent: Intent) -> dict[str, Any]:
         """What the lane keeps of this landing. Raises UserError for what must not land, as the pre-push hook does."""
-        from . import prps
+        from . import gate, prps
 
         found = lane.judge_range(self.repo, self.config, intent.base, intent.head)
         found += prps.foreign_lines(self.repo, self.store, self.config, intent.base, intent.head)
@@ -282,7 +286,7 @@ class _Landing:
             "tree": tree,
             "prps": ids,
             "code": code,
-            "steps": lane.verdict_steps(self.config),
+            "steps": gate.verdict_steps(self.repo, self.config, intent.head),
         }
 
     def _prove(self, head: str, tree: Repo | None) -> None:
@@ -373,6 +377,7 @@ class _Landing:
             beside=intent.head not in line,
             merged=intent.head != self.what.head and bool(self.repo.is_ancestor(self.what.head, intent.head)),
             taken_back=(self.plan.sha, self.plan.subject, len(self.plan.commits)) if self.plan else None,
+            run_url=self.proof.run_url,
         )
 
     def _catch_up(self, landed: str | None) -> str | None:

@@ -1,0 +1,276 @@
+"""Gate ci-first, whole: `prp land` in real clones, a real store and remote, CI played by ci/smoke.py as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from prpgate.candidate_lock import CandidateLock
+from prpgate.model import ZERO
+from tests.ci.github import Ended, Github
+from tests.world import Clone, Server, World, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RUN_URL = "https://host.example/team/app/actions/runs/77/attempts/1"
+UNIT = 'name = "unit"\nrun = "test ! -e bad"'
+SLOW = 'name = "unit"\nrun = "sleep 2; test ! -e bad"'
+
+
+def until(true: Callable[[], object], what: str, give_up_s: float = 20) -> None:
+    end_s = time.monotonic() + give_up_s
+    while not true():
+        assert time.monotonic() < end_s, what
+        time.sleep(0.05)
+
+
+class First(Github):
+    """A project under gate ci-first whose store is `server`, for people and for CI."""
+
+    def __init__(self, world: World, server: Server, steps: str = UNIT, more: str = "") -> None:
+        super().__init__(world, steps, gate="ci-first", more=more)
+        self.lock = CandidateLock(self.use(server).store, "main", self.config.times)
+        self.server = server
+        self.ana.env["PRP_REDIS_URL"] = server.url
+
+    def clone(self, name: str) -> Clone:
+        found = self.world.clone(name)
+        found.env["PRP_REDIS_URL"] = self.server.url
+        return found
+
+    # --- a lander ----------------------------------------------------------------------------------------------------
+    def begin(self, clone: Clone, *args: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "prpgate", "land", "--json", *args],
+            cwd=clone.path,
+            env={**os.environ, **clone.env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ended(self, process: subprocess.Popen[str], timeout: float = 60) -> tuple[int, dict[str, Any], str]:
+        out, err = process.communicate(timeout=timeout)
+        return process.returncode, json.loads(out) if out.strip() else {}, err
+
+    # --- the host ----------------------------------------------------------------------------------------------------
+    def candidates(self) -> dict[str, str]:
+        listed = run(
+            ["git", "for-each-ref", "--format=%(refname:short) %(objectname)", "refs/heads/prp-lane"], self.world.remote
+        )
+        return dict(line.split(" ") for line in listed.out.splitlines())
+
+    def candidate(self, but: tuple[str, ...] = ()) -> tuple[str, str]:
+        """The candidate that is on the remote, once one is."""
+        found: list[tuple[str, str]] = []
+        until(
+            lambda: found.extend(c for c in self.candidates().items() if c[0] not in but) or found,
+            "a candidate was pushed",
+        )
+        return found[0]
+
+    def start_ci(self, branch: str, sha: str, event: str = "push", **env: str) -> subprocess.Popen[str]:
+        payload = {"before": ZERO, "after": sha, "deleted": False} if event == "push" else {}
+        return self.start(self.checkout(sha), event, payload, sha, f"refs/heads/{branch}", **env)
+
+    def on_candidate(self, branch: str, sha: str, event: str = "push", **env: str) -> Ended:
+        return self.end(self.start_ci(branch, sha, event, **env))
+
+    def on_candidate_of_the_past(self, branch: str, sha: str) -> Ended:
+        """A run that begins when its branch is gone already; its commit still reaches the runner."""
+        checkout = self.checkout(self.base)
+        run(["git", "fetch", "-q", str(self.ana.path), sha], checkout)
+        run(["git", "checkout", "-q", "--detach", sha], checkout)
+        payload = {"before": ZERO, "after": sha, "deleted": False}
+        return self.end(self.start(checkout, "push", payload, sha, f"refs/heads/{branch}"))
+
+    # --- what came of it ---------------------------------------------------------------------------------------------
+    def events(self) -> list[tuple[str, str]]:
+        return [(e.event, e.detail) for e in reversed(self.lock.log(200))]
+
+    def free(self) -> None:
+        """Nothing is left of any landing: the lane is free and open, nobody is in line, no candidate is there."""
+        state = self.lock.state()
+        assert (state.state, list(state.queue), state.closed) == ("free", [], None), state
+        assert self.candidates() == {}
+
+
+@pytest.fixture
+def first(world: World, server: Server) -> First:
+    return First(world, server)
+
+
+def test_green_moves_the_lane_to_the_very_commit_that_was_smoked(first: First) -> None:
+    head = first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    branch, sha = first.candidate()
+    assert (sha, first.world.tip()) == (head, first.base), "nothing is on the lane yet"
+    assert branch == f"prp-lane/{first.lock.state().fence}"
+    ci = first.on_candidate(branch, sha)
+    assert (ci.code, ci.outputs["verdict"], ci.outputs["fence"]) == (0, "green", branch.removeprefix("prp-lane/")), (
+        ci.log
+    )
+    assert f"checking the PRPs of {first.base[:12]}..{head[:12]}" in ci.log
+    assert "main: green; the landing goes on" in ci.summary
+    code, said, _ = first.ended(lander)
+    assert (code, said["landed"], said["state"], said["sha"]) == (0, True, "landed", head)
+    assert first.world.tip() == head
+    first.free()
+    record = first.lock.record(head)
+    assert record is not None
+    assert (record.record, record.verdict, record.run_url) == ("landed", "green", RUN_URL)
+    stands = first.lock.standing(*first.key(head))
+    assert stands is not None
+    assert (stands.result, stands.run_url) == ("green", RUN_URL)
+
+
+def test_red_leaves_the_lane_where_it_was_and_open_and_the_next_lands(first: First) -> None:
+    ben = first.clone("ben")
+    first.ana.commit_files("P1-001: break it", {"bad": "b\n"})
+    lander = first.begin(first.ana)
+    branch, sha = first.candidate()
+    ben.commit_files("P1-001: good work", {"c": "c\n"})
+    waiting = first.begin(ben)
+    until(lambda: len(first.lock.state().queue) == 1, "ben stands in line")
+    ci = first.on_candidate(branch, sha)
+    assert (ci.code, ci.outputs["verdict"]) == (1, "red")
+    assert "main: red; nothing landed, the lane stays open" in ci.summary
+    code, said, err = first.ended(lander)
+    assert (code, said["landed"], said["state"]) == (1, False, "red")
+    assert "red twice: unit ended with 1" in err
+    assert RUN_URL in err
+    assert first.world.tip() == first.base
+    second = first.candidate(but=(branch,))
+    assert first.lock.state().closed is None
+    assert first.on_candidate(*second).code == 0
+    assert first.ended(waiting)[0] == 0
+    assert (first.world.tip(), first.world.subjects()[:2]) == (ben.head, ["P1-001: good work", "set up"])
+    first.free()
+    seen = first.events()
+    assert ("verdict", "red (1st)") in seen
+    assert ("verdict", "candidate red") in seen
+    assert ("release", "red: red twice: unit ended with 1") in seen
+    assert ("verdict", "candidate green") in seen
+
+
+def test_unknown_is_not_proven_and_nothing_lands(first: First) -> None:
+    first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    branch, sha = first.candidate()
+    checkout = first.checkout(sha)
+    (checkout / "README").write_text("an earlier step of the job changed it\n")
+    payload = {"before": ZERO, "deleted": False}
+    ci = first.end(first.start(checkout, "push", payload, sha, f"refs/heads/{branch}"))
+    assert (ci.code, ci.outputs["verdict"]) == (5, "unknown"), ci.log
+    code, said, err = first.ended(lander)
+    assert (code, said["state"], said["next_action"]) == (1, "not-proven", "prp land")
+    assert "what is checked out is not the commit" in err
+    assert first.world.tip() == first.base
+    assert first.lock.standing(*first.key(sha)) is None
+    first.free()
+
+
+def test_a_cancelled_run_is_not_proven_at_once(world: World, server: Server) -> None:
+    first = First(world, server, 'run = "echo begun; sleep 30"')
+    first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    branch, sha = first.candidate()
+    process = first.start_ci(branch, sha)
+    until(lambda: (c := first.lock.state().candidate) and c.run_url, "the run has it")
+    time.sleep(1.0)
+    process.send_signal(signal.SIGTERM)
+    ci = first.end(process)
+    assert (ci.code, ci.outputs["verdict"]) == (130, "unknown")
+    code, said, _ = first.ended(lander)
+    assert (code, said["state"]) == (1, "not-proven")
+    first.free()
+
+
+def test_a_run_that_never_starts_is_waited_for_no_longer_than_was_said(world: World, server: Server) -> None:
+    first = First(world, server, more="lane.ci_wait = 2")
+    first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    begun = time.monotonic()
+    code, said, err = first.ended(first.begin(first.ana))
+    assert time.monotonic() - begun < 8
+    assert (code, said["state"]) == (1, "not-proven")
+    assert "no CI run picked it up within 2s" in err
+    assert first.world.tip() == first.base
+    first.free()
+
+
+def test_a_run_that_is_lost_is_waited_for_no_longer_than_its_lease(world: World, server: Server) -> None:
+    first = First(world, server, 'run = "echo begun; sleep 30"', more="lane.ci_lease = 2")
+    first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    process = first.start_ci(*first.candidate())
+    until(lambda: (c := first.lock.state().candidate) and c.run_url, "the run has it")
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    code, said, err = first.ended(lander)
+    assert (code, said["state"]) == (1, "not-proven")
+    assert "was not heard of for 2s" in err
+    first.free()
+
+
+def test_a_run_that_lives_is_waited_for_past_its_lease_but_not_past_the_cap(world: World, server: Server) -> None:
+    first = First(
+        world, server, 'run = "echo begun; sleep 40"', more="lane.ci_lease = 2\nlane.ci_cap = 6\nlane.lease = 3"
+    )
+    first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    process = first.start_ci(*first.candidate())
+    begun = time.monotonic()
+    code, said, err = first.ended(lander)
+    assert 4 < time.monotonic() - begun < 12
+    assert (code, said["state"]) == (1, "not-proven")
+    assert "took longer than it may" in err
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    first.free()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_takes_the_candidate_away_and_gives_the_lane_back(first: First, how: signal.Signals) -> None:
+    head = first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    branch, sha = first.candidate()
+    until(lambda: first.lock.state().candidate, "it is announced")
+    lander.send_signal(how)
+    assert first.ended(lander)[0] == 130
+    first.free()
+    assert (first.world.tip(), first.ana.head) == (first.base, head)
+    ci = first.on_candidate_of_the_past(branch, sha)
+    assert (ci.code, ci.outputs["verdict"]) == (5, "unknown")
+    assert "nobody waits for" in ci.log
+    assert [e for e in first.events() if e[0] in ("verdict", "pick-up")] == []
+
+
+def test_what_a_killed_lander_left_goes_with_the_next_landing(world: World, server: Server) -> None:
+    first = First(world, server, more="lane.lease = 3")
+    ben = first.clone("ben")
+    first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    left, sha = first.candidate()
+    lander.send_signal(signal.SIGKILL)
+    lander.communicate()
+    ben.commit_files("P1-001: other work", {"c": "c\n"})
+    second = first.begin(ben)
+    branch, other = first.candidate(but=(left,))
+    until(lambda: left not in first.candidates(), "the one that was left is gone")
+    assert branch in first.candidates(), "the living one is spared"
+    stale = first.on_candidate_of_the_past(left, sha)
+    assert stale.code == 5
+    assert first.lock.state().candidate is not None
+    assert first.on_candidate(branch, other).code == 0
+    assert first.ended(second)[0] == 0
+    assert first.world.tip() == ben.head
+    first.free()

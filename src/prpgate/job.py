@@ -39,6 +39,10 @@ class Job(NamedTuple):
     reason: str = ""
 
 
+class Overtaken(Exception):
+    """Somebody pushed past the lock: the tip is another now."""
+
+
 class Stage(NamedTuple):
     """What is going on right now. For the line: the store's answer. For the gate: a step's name."""
 

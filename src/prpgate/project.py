@@ -9,6 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 from .config import DEFAULT_ID_PATTERN, PROJECT
+from .messages.candidates import RECOMMENDED
 
 if TYPE_CHECKING:
     from .gitrepo import Repo
@@ -59,6 +60,8 @@ def propose(
                 "only; teammates on other machines are not seen. With them: prp init --scope team, and one "
                 "REDIS_URL for everybody."
             )
+    if scope == "team":  # one address for everybody is one that CI can have too
+        notes.append(RECOMMENDED)
     return Proposal(
         project=project or project_id(repo, url),
         ledger=path or NEW_LEDGER,
@@ -167,7 +170,8 @@ def toml(p: Proposal) -> str:
     return f"""\
 # prpgate: who works on what, and who lands when. Commit this file.
 project = {_quoted(p.project)}
-gate = "none"             # none: pushes land one by one; local: what lands was smoked first; ci: CI smokes each landing
+gate = "none"             # none: pushes land one by one; local: what lands was smoked first; ci: CI smokes each landing,
+#                           which has the lane until it says; ci-first: CI smokes it on a branch of its own, then it lands
 id_pattern = {_quoted(p.id_pattern)}
 
 [store]

@@ -8,12 +8,14 @@ his own wake list; the renewals of his lease, which have to be made anyway, brin
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import candidate_branch, gate, policy, pushing
 from .candidate_lock import CandidateLock
+from .errors import CouldNotTell, StoreDown
 from .interrupts import held_back
-from .job import AWAITING, OFFERING, SMOKING, Stage
+from .job import AWAITING, OFFERING, SMOKING, Overtaken, Stage
 from .messages import candidates as say
 from .messages import land as land_say
 from .messages import lane as lane_say
@@ -36,6 +38,7 @@ GATE = "ci-first"
 KLASS = "ci"
 SLEEP_S = 8.0  # as long as one blocking read may take
 ASK_EVERY_S = 16.0  # with a sleep of 8 s and a renewal every 10 s: 0.29 commands a second
+AGAIN_S = 1.0  # how often to ask whether a store that went away is back
 LATE_S = 0.05  # how long after a deadline to look: before it there is nothing to see
 
 
@@ -92,6 +95,7 @@ def proven(
         raise say.red_before(one.lane, one.head, stands.run_url)
     answer = lock.candidate(grip.lease, one.head, one.key, fixer)
     if isinstance(answer, Closed):
+        lock.release(grip.lease, "closed")
         raise lane_say.closed(answer.state)
     if isinstance(answer, Lost):
         raise land_say.lost(one.lane, answer.state)
@@ -101,7 +105,8 @@ def proven(
         _push(repo, config, grip, one)
         ears.stage(Stage(AWAITING))
         candidate_branch.sweep(repo, config, store)  # there is time for it now
-        yield Proof(_judged(lock, grip, one, config, verdict_of(lock, grip), ears, ticket), here=True)
+        ask = verdict_of(repo, config, lock, intent)
+        yield Proof(_judged(lock, grip, one, ask, ears, ticket), here=True)
     finally:
         with held_back():
             candidate_branch.delete(repo, config, one.branch, one.head)
@@ -133,17 +138,22 @@ def _push(repo: Repo, config: Config, grip: Grip, one: Candidate) -> None:
 # --- waiting for the verdict -----------------------------------------------------------------------------------------
 
 
-def verdict_of(lock: CandidateLock, grip: Grip) -> Callable[[Candidate, bool], Sight]:
+def verdict_of(repo: Repo, config: Config, lock: CandidateLock, intent: Intent) -> Callable[[Candidate, bool], Sight]:
     """Who knows what became of a candidate: here the store, to which CI's run tells it.
 
-    It is asked at the beginning, when the lander was woken (`woken`), and every ASK_EVERY_S at the latest.
+    What this gives is asked at the beginning, when the lander was woken (`woken`), and every ASK_EVERY_S at the latest.
+    It raises UserError when the hold is over, StoreDown, and Overtaken when the lane was seen to have moved.
     """
+    seen: list[str | None] = []
 
     def ask(one: Candidate, woken: bool) -> Sight:
         state = lock.state()
         found = state.candidate
         if state.fence != one.fence or found is None or found.head != one.head:
             raise land_say.lost(one.lane, state)
+        if seen and seen[0] != state.seen and _moved(repo, config, one.lane, intent):  # somebody looked at the remote
+            raise Overtaken
+        seen[:] = [state.seen]
         if found.result:
             return Sight(found.result, found.reason, found.run_url)
         if found.left_ms <= 0:
@@ -153,11 +163,18 @@ def verdict_of(lock: CandidateLock, grip: Grip) -> Callable[[Candidate, bool], S
     return ask
 
 
+def _moved(repo: Repo, config: Config, lane: str, intent: Intent) -> bool:
+    """Is the lane's tip another than what the candidate stands on? Then it cannot land as it is."""
+    try:
+        return (repo.remote_tip(config.remote, lane).sha or ZERO) != intent.base
+    except CouldNotTell:
+        return False
+
+
 def _judged(
     lock: CandidateLock,
     grip: Grip,
     one: Candidate,
-    config: Config,
     ask: Callable[[Candidate, bool], Sight],
     ears: Ears,
     ticket: str,
@@ -170,8 +187,13 @@ def _judged(
         if grip.lost():
             raise land_say.lost(one.lane, lock.state())
         now = boottime_s()
-        if woken or now >= asked_at + min(ASK_EVERY_S, known.left_s) or _news(grip, one, known):
-            known, asked_at = ask(one, woken), now
+        try:
+            if woken or now >= asked_at + min(ASK_EVERY_S, known.left_s) or _news(grip, one, known):
+                known, asked_at = ask(one, woken), now
+        except StoreDown:  # it may be back before the lease is over, and CI goes on meanwhile
+            time.sleep(AGAIN_S)
+            woken = True
+            continue
         if known.result == GREEN:
             return known.run_url
         if known.result is not None:
@@ -182,7 +204,10 @@ def _judged(
             shown = known.run_url
             ears.stage(Stage(SMOKING, detail=shown))
         sleep_s = min(SLEEP_S, asked_at + min(ASK_EVERY_S, known.left_s) - boottime_s())
-        woken = lock.store.pop(lock.keys.w + ticket, max(LATE_S, sleep_s)) is not None
+        try:
+            woken = lock.store.pop(lock.keys.w + ticket, max(LATE_S, sleep_s)) is not None
+        except StoreDown:
+            time.sleep(AGAIN_S)
 
 
 def _news(grip: Grip, one: Candidate, known: Sight) -> bool:

@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from prpgate.candidate_lock import CandidateLock
+from prpgate.config import parse
 from prpgate.model import ZERO
+from prpgate.store.client import adopt, connect
 from tests.ci.github import Ended, Github
 from tests.world import Clone, Server, World, run
 
@@ -71,12 +74,12 @@ class First(Github):
 
     def candidate(self, but: tuple[str, ...] = ()) -> tuple[str, str]:
         """The candidate that is on the remote, once one is."""
-        found: list[tuple[str, str]] = []
-        until(
-            lambda: found.extend(c for c in self.candidates().items() if c[0] not in but) or found,
-            "a candidate was pushed",
-        )
-        return found[0]
+
+        def there() -> list[tuple[str, str]]:
+            return [c for c in self.candidates().items() if c[0] not in but]
+
+        until(there, "a candidate was pushed")
+        return there()[0]
 
     def start_ci(self, branch: str, sha: str, event: str = "push", **env: str) -> subprocess.Popen[str]:
         payload = {"before": ZERO, "after": sha, "deleted": False} if event == "push" else {}
@@ -274,3 +277,168 @@ def test_what_a_killed_lander_left_goes_with_the_next_landing(world: World, serv
     assert first.ended(second)[0] == 0
     assert first.world.tip() == ben.head
     first.free()
+
+
+# --- the lane moves meanwhile -----------------------------------------------------------------------------------------
+def test_a_foreign_push_meanwhile_is_not_overwritten_and_the_candidate_is_made_anew(first: First) -> None:
+    ben = first.clone("ben")
+    first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    old = first.candidate()
+    foreign = ben.commit_files("round the lock", {"c": "c\n"})
+    ben.git("push", "-q", "--no-verify")
+    assert first.on_candidate(*old).code == 0
+    new = first.candidate(but=(old[0],))
+    assert first.world.tip() == foreign
+    assert run(["git", "rev-parse", f"{new[1]}^"], first.world.remote).out.strip() == foreign
+    assert first.on_candidate(*new).code == 0
+    code, said, _ = first.ended(lander)
+    assert (code, said["sha"], first.world.tip()) == (0, new[1], new[1])
+    assert first.world.subjects()[:3] == ["P1-001: work", "round the lock", "set up"]
+    first.free()
+
+
+def test_a_candidate_on_an_old_tip_is_given_up_as_soon_as_somebody_saw_the_lane_move(first: First) -> None:
+    ben = first.clone("ben")
+    first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    old = first.candidate()
+    foreign = ben.commit_files("round the lock", {"c": "c\n"})
+    ben.git("push", "-q", "--no-verify")
+    assert first.on_push(foreign).code == 0, "CI's run of that push looks at the remote, and tells the lane"
+    new = first.candidate(but=(old[0],))
+    assert old[0] not in first.candidates()
+    assert first.on_candidate(*new).code == 0
+    assert first.ended(lander)[0] == 0
+    first.free()
+
+
+def test_a_lane_that_was_taken_back_meanwhile_is_landed_on_as_it_is_now(first: First) -> None:
+    """The commit would still go on top: only the old value that was announced tells that the lane is another."""
+    before = run(["git", "rev-parse", f"{first.base}^"], first.world.remote).out.strip()
+    head = first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    old = first.candidate()
+    run(["git", "update-ref", "refs/heads/main", before], first.world.remote)
+    assert first.on_candidate(*old).code == 0
+    assert first.ended(lander)[0] == 0
+    record = first.lock.record(head)
+    assert record is not None
+    assert (record.record, record.base) == ("landed", before)
+
+
+def test_two_clones_land_one_after_the_other_several_times(first: First) -> None:
+    clones = [first.ana, first.clone("ben")]
+    seen: tuple[str, ...] = ()
+    for round_ in range(2):
+        landers = []
+        for clone in clones:
+            clone.git("pull", "-q", "--rebase")
+            clone.commit_files(f"P1-001: {clone.agent} {round_}", {f"{clone.agent}{round_}": "x\n"})
+        landers.append(first.begin(clones[0]))
+        first.candidate(but=seen)
+        landers.append(first.begin(clones[1]))
+        until(lambda: len(first.lock.state().queue) == 1, "ben is in line")
+        for lander in landers:
+            branch, sha = first.candidate(but=seen)
+            seen = (*seen, branch)
+            assert first.on_candidate(branch, sha).code == 0
+            assert first.ended(lander)[0] == 0
+            assert first.world.tip() == sha
+    assert first.world.subjects()[:4] == ["P1-001: ben 1", "P1-001: ana 1", "P1-001: ben 0", "P1-001: ana 0"]
+    first.free()
+
+
+# --- what stands already ----------------------------------------------------------------------------------------------
+def test_a_tree_that_is_green_needs_no_candidate_and_a_red_one_is_refused_at_once(first: First) -> None:
+    head = first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    first.lock.verdict(head, *first.key(head, first.ana), "green", run_url=RUN_URL)
+    code, said, _ = first.ended(first.begin(first.ana))
+    assert (code, said["sha"], first.world.tip()) == (0, head, head)
+    assert [e for e, _ in first.events() if e == "candidate"] == []
+    worse = first.ana.commit_files("P1-001: more", {"bad": "b\n"})
+    first.lock.verdict(worse, *first.key(worse, first.ana), "red", run_url=RUN_URL)
+    code, said, err = first.ended(first.begin(first.ana))
+    assert (code, said["state"], first.world.tip()) == (1, "red", head)
+    assert RUN_URL in err
+    first.free()
+
+
+def test_the_run_on_the_lane_after_a_landing_passes_at_once_and_says_whence(world: World, server: Server) -> None:
+    first = First(world, server, 'name = "unit"\nrun = "echo the steps ran; test ! -e bad"')
+    head = first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    assert first.on_candidate(*first.candidate()).code == 0
+    assert first.ended(lander)[0] == 0
+    before = first.events()
+    ci = first.on_push(head)
+    assert (ci.code, ci.outputs) == (0, {"verdict": "green", "tree": first.key(head)[0], "fence": ""})
+    assert "the steps ran" not in ci.log
+    assert f"this tree is green already, by {RUN_URL}" in ci.summary
+    assert first.events() == before, "the lane is nobody's and stays so"
+
+
+def test_a_foreign_commit_is_smoked_on_the_lane_and_its_red_closes_it_until_a_green_revert(first: First) -> None:
+    ben = first.clone("ben")
+    culprit = ben.commit_files("round the lock", {"bad": "c\n"})
+    ben.git("push", "-q", "--no-verify")
+    assert first.on_push(culprit).code == 1
+    closed = first.lock.state().closed
+    assert closed is not None
+    assert (closed.kind, closed.culprit_sha) == ("red", culprit)
+    first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    assert first.ended(first.begin(first.ana))[1]["state"] == "closed"
+    lander = first.begin(ben, "--revert")
+    # What is taken back leaves a tree that nobody has smoked yet: "set up" was never CI's.
+    assert first.on_candidate(*first.candidate()).code == 0
+    assert first.ended(lander)[0] == 0
+    assert first.lock.state().closed is None, "the fix is green before it lands, so the lane opens with it"
+    assert ("open", "green") in first.events()
+
+
+# --- plain pushes -----------------------------------------------------------------------------------------------------
+def test_a_plain_push_needs_a_green_verdict_of_ci(first: First) -> None:
+    ben = first.clone("ben")
+    ben.prp("install")
+    head = ben.commit_files("P1-001: work", {"b": "b\n"})
+    refused = ben.git("push", ok=False)
+    assert refused.code == 1
+    assert "its gate is ci-first" in refused.err
+    assert "prp land" in refused.err
+    assert ben.prp("smoke", ok=False).code == 0, "class local"
+    assert ben.git("push", ok=False).code == 1
+    first.lock.verdict(head, *first.key(head, ben), "green", run_url=RUN_URL)
+    ben.git("push")
+    until(lambda: first.lock.state().state == "free", "reported")
+    assert first.world.tip() == head
+    record = first.lock.record(head)
+    assert record is not None
+    assert (record.record, record.verdict) == ("landed", "green")
+
+
+def test_the_hooks_let_candidates_through_whatever_is_a_lane(world: World, server: Server) -> None:
+    first = First(world, server, more='lane.branches = ["*", "prp-lane/*"]\nledger.lane = "main"')
+    ben = first.clone("ben")
+    ben.prp("install")
+    ben.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(ben)
+    branch, sha = first.candidate()
+    assert first.on_candidate(branch, sha).code == 0
+    assert first.ended(lander)[0] == 0
+    ben.commit_files("P1-001: more", {"c": "b\n"})
+    ben.git("push", "-q", "origin", "HEAD:refs/heads/prp-lane/123")
+    assert ben.git("push", "-q", "origin", "HEAD:refs/heads/prp-lane/my-own", ok=False).code == 1, "a lane, by its glob"
+    ben.git("push", "-q", "origin", ":prp-lane/123")
+    first.free()
+
+
+def test_the_first_landing_of_the_gate_itself_needs_no_proof(world: World, server: Server) -> None:
+    ana = world.clone("zoe", first=True)
+    toml = f'project = "example.org/team/app"\ngate = "ci-first"\nstore.id = "{uuid.uuid4()}"\n[[smoke]]\n{UNIT}\n'
+    ana.commit_files("set up", {"prp.toml": toml})
+    ana.env["PRP_REDIS_URL"] = server.url
+    config = parse(toml, "prp.toml")
+    adopt(connect(config, str(ana.path), url=server.url, adopt_check=False), config.store_id)
+    ana.prp("install")
+    ana.git("push")
+    assert world.tip() == ana.head

@@ -124,6 +124,10 @@ def cleaned(branch: str, sha: str) -> str:
     return f"Deleted {inert(branch)} ({sha[:10]})."
 
 
+def would_clean(branch: str, sha: str, remote: str) -> str:
+    return f"{inert(branch)} ({sha[:10]}) on {inert(remote)} is of a landing that is over: it would be deleted"
+
+
 NOTHING_LEFT = "No candidate branch was left behind."
 
 

@@ -170,8 +170,8 @@ def toml(p: Proposal) -> str:
     return f"""\
 # prpgate: who works on what, and who lands when. Commit this file.
 project = {_quoted(p.project)}
-gate = "none"             # none: pushes land one by one; local: what lands was smoked first; ci: CI smokes each landing,
-#                           which has the lane until it says; ci-first: CI smokes it on a branch of its own, then it lands
+gate = "none"             # none: pushes land one by one; local: what lands was smoked first; ci: CI smokes each landing
+#                         ci-first: CI smokes each commit on a branch of its own, and only then the lane moves to it
 id_pattern = {_quoted(p.id_pattern)}
 
 [store]

@@ -15,9 +15,11 @@ import pytest
 
 from prpgate.candidate_lock import CandidateLock
 from prpgate.config import parse
+from prpgate.errors import UsageError
 from prpgate.model import ZERO
 from prpgate.store.client import adopt, connect
-from tests.ci.github import Ended, Github
+from tests.ci.github import LEDGER, NEW, Ended, Github
+from tests.ci.test_ci_smoke import DOCS
 from tests.world import Clone, Server, World, run
 
 if TYPE_CHECKING:
@@ -442,3 +444,182 @@ def test_the_first_landing_of_the_gate_itself_needs_no_proof(world: World, serve
     ana.prp("install")
     ana.git("push")
     assert world.tip() == ana.head
+
+
+# --- while it waits ---------------------------------------------------------------------------------------------------
+def test_everybody_sees_what_is_waited_for(world: World, server: Server) -> None:
+    first = First(world, server, 'run = "echo begun; sleep 4"')
+    ben = first.clone("ben")
+    head = first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    branch, sha = first.candidate()
+
+    def told() -> dict[str, Any]:
+        return dict(json.loads(ben.prp("lock", "status", "main", "--json").out)["lanes"][0])
+
+    assert (told()["state"], told()["holder"]["phase"], told()["holder"]["candidate"]) == ("held", "candidate", head)
+    assert "waiting for CI for " in ben.prp("lock", "status", "main").out
+    ben.prp("install")
+    ben.commit_files("P1-001: other", {"c": "c\n"})
+    first.lock.verdict(ben.head, *first.key(ben.head, ben), "green", run_url=RUN_URL)
+    assert "main is held by ana" in (refused := ben.git("push", ok=False).err)
+    assert "waiting for CI for " in refused
+    process = first.start_ci(branch, sha)
+    until(lambda: told()["holder"]["phase"] == "smoking", "the run has it")
+    assert told()["holder"]["run_url"] == RUN_URL
+    assert ", in CI for " in ben.prp("lock", "status", "main").out
+    assert first.end(process).code == 0
+    code, _, err = first.ended(lander)
+    assert code == 0
+    lines = [line for line in err.splitlines() if "your turn" in line]
+    assert "main: your turn · waiting for CI" in lines
+    assert f"main: your turn · smoking in CI ({RUN_URL})" in lines
+    rows = json.loads(ben.prp("lane", "log", "--json").out)["landings"]
+    assert [(r["sha"], r["claimed"], r["found"]) for r in rows] == [(head, True, "landed")]
+
+
+def test_a_candidate_that_was_red_is_in_the_lanes_log(first: First) -> None:
+    head = first.ana.commit_files("P1-001: break it", {"bad": "b\n"})
+    lander = first.begin(first.ana)
+    first.on_candidate(*first.candidate())
+    first.ended(lander)
+    rows = json.loads(first.ana.prp("lane", "log", "--json").out)["landings"]
+    assert [(r["sha"], r["claimed"], r["found"]) for r in rows] == [(head, True, "red")]
+
+
+def test_waiting_for_ci_costs_at_most_three_commands_in_ten_seconds(first: First) -> None:
+    first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    first.candidate()
+    time.sleep(1.5)  # what it does at the beginning
+
+    def commands() -> int:
+        stats: Any = first.lock.store.redis.info("commandstats")
+        return sum(int(stats.get(f"cmdstat_{name}", {}).get("calls", 0)) for name in ("eval", "evalsha", "blpop"))
+
+    before, begun = commands(), time.monotonic()
+    time.sleep(32.5)
+    rate = (commands() - before) / (time.monotonic() - begun)
+    lander.send_signal(signal.SIGINT)
+    first.ended(lander)
+    assert 0.1 < rate <= 0.3
+
+
+def test_a_store_that_restarts_meanwhile_costs_nothing(world: World, server: Server) -> None:
+    first = First(world, server)
+    head = first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    branch, sha = first.candidate()
+    time.sleep(0.5)
+    server.stop(signal.SIGKILL)
+    time.sleep(2)
+    server.start()
+    assert first.on_candidate(branch, sha).code == 0
+    assert first.ended(lander)[0] == 0
+    assert first.world.tip() == head
+
+
+def test_a_lander_that_sleeps_past_its_lease_moves_nothing_although_it_is_green(world: World, server: Server) -> None:
+    first = First(world, server, more="lane.lease = 3")
+    ben = first.clone("ben")
+    first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    old = first.candidate()
+    process = first.start_ci(*old)
+    until(lambda: (c := first.lock.state().candidate) and c.run_url, "the run has it")
+    lander.send_signal(signal.SIGSTOP)
+    first.end(process)
+    until(lambda: first.lock.state().state == "free", "the lease is over")
+    ben.commit_files("P1-001: other", {"c": "c\n"})
+    second = first.begin(ben)
+    new = first.candidate(but=(old[0],))
+    assert first.on_candidate(*new).code == 0
+    assert first.ended(second)[0] == 0
+    lander.send_signal(signal.SIGCONT)
+    code, said, _ = first.ended(lander)
+    assert (code, said["state"], first.world.tip()) == (1, "lost", new[1])
+    first.free()
+
+
+# --- what comes of it -------------------------------------------------------------------------------------------------
+def test_a_prp_that_lands_green_is_complete_at_once(world: World, server: Server) -> None:
+    first = First(world, server)
+    ana = first.ana
+    ana.prp("install")
+    ana.prp("validate", "P1-001")
+    ana.prp("start", "P1-001")
+    ana.commit_files("P1-001: the work", {"b": "b\n"})
+    ana.prp("complete", "P1-001")
+    ana.commit_files("P1-001: done", {})
+    lander = first.begin(ana)
+    assert first.on_candidate(*first.candidate()).code == 0
+    assert first.ended(lander)[0] == 0
+    shown = json.loads(ana.prp("status", "P1-001", "--json").out)["prp"]
+    assert (shown["status"], shown["recorded"], shown["phase"]) == ("complete", "complete", None)
+    first.free()
+
+
+def test_what_was_left_is_named_by_doctor_and_deleted_by_ci_clean_and_never_a_living_one(first: First) -> None:
+    ben = first.clone("ben")
+    first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    alive, _ = first.candidate()
+    for fence in ("17", str(int(alive.removeprefix("prp-lane/")) + 10**9)):
+        ben.git("push", "-q", "--no-verify", "origin", f"HEAD:refs/heads/prp-lane/{fence}")
+    facts = json.loads(ben.prp("doctor", "--json", ok=False).out)["facts"]
+    assert [(f["level"], f["command"]) for f in facts if "candidate branch" in f["text"]] == [
+        ("warning", "prp ci clean")
+    ]
+    done = json.loads(ben.prp("ci", "clean", "--json").out)
+    assert done["deleted"] == [{"branch": "prp-lane/17", "sha": ben.head}]
+    assert alive in first.candidates()
+    assert len(first.candidates()) == 2, "a greater fence than any that was given is another store's"
+    assert "No candidate branch was left" in ben.prp("ci", "clean").out
+    assert first.on_candidate(alive, first.candidates()[alive]).code == 0
+    assert first.ended(lander)[0] == 0
+
+
+def test_init_recommends_it_where_ci_can_reach_the_store(world: World) -> None:
+    world.clone("ana", first=True)
+    assert "ci-first" not in world.clone("ben").prp("init", "--yes").out
+    said = world.clone("carol").prp("init", "--yes", "--scope", "team").out
+    assert 'gate = "ci-first" is recommended' in said
+    assert "red 9 % of the time" in said
+
+
+@pytest.mark.parametrize("name", ["", "x", "/", "a b/", "../", "x//", "-x/"])
+def test_a_prefix_that_is_no_folder_of_branches_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=r"lane\.candidates"):
+        parse(f'project = "p"\nlane.candidates = "{name}"\n', "prp.toml")
+
+
+def test_the_user_of_the_documentation_can_prove_a_candidate(world: World, server: Server) -> None:
+    line = next(x for x in DOCS.read_text("utf-8").splitlines() if x.startswith("ACL SETUSER prp-ci "))
+    first = First(world, server)
+    with server.redis() as admin:
+        admin.execute_command(*line.split())
+    first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    address = f"unix://prp-ci:a-long-password@{server.socket}"
+    assert first.on_candidate(*first.candidate(), PRP_REDIS_URL=address).code == 0
+    assert first.ended(lander)[0] == 0
+
+
+@pytest.mark.parametrize("event", ["pull_request", "schedule", "merge_group"])
+def test_only_a_push_or_a_dispatch_speaks_to_the_landing(first: First, event: str) -> None:
+    first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    branch, sha = first.candidate()
+    assert first.on_candidate(branch, sha, event).code == 0
+    assert [e for e, _ in first.events() if e in ("pick-up", "verdict")] == []
+    assert first.on_candidate(branch, sha, "workflow_dispatch").code == 0
+    assert first.ended(lander)[0] == 0
+
+
+def test_without_a_store_a_run_on_a_candidate_checks_and_says_so(first: First) -> None:
+    first.ana.commit_files("break it", {LEDGER: NEW.replace("new", "done")})
+    first.ana.git("push", "-q", "origin", "HEAD:refs/heads/prp-lane/5")
+    ci = first.on_candidate("prp-lane/5", first.ana.head, PRP_REDIS_URL="")
+    assert (ci.code, ci.outputs["verdict"]) == (1, "red")
+    assert "no store is set" in ci.log
+    assert f"checking the PRPs of {first.base[:12]}.." in ci.log

@@ -693,7 +693,9 @@ class Lane:
         h = self.waited_for(a)
         stands = self.verdicts.get(a["key"], {}).get("result")
         if h is None or h.proof:
-            self.note("verdict", h.who.get("agent") if h else "", a["head"], "late " + a["result"], int(a["fence"]))
+            if h is None or h.run_url != a.get("run_url"):  # else its first reply was lost
+                agent = h.who.get("agent") if h else ""
+                self.note("verdict", agent, a["head"], "late " + a["result"], int(a["fence"]))
             return {"outcome": "judged", "written": False, "stands": stands}
         result, written, why = a["result"], False, a["reason"]
         if a["key"] != h.key:

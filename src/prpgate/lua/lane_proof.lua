@@ -7,7 +7,11 @@ reap()
 local agent = holder().agent
 local stands = json(VERDICTS, A.key).result
 if not its_candidate() or S.proof then
-  log('verdict', { fence = A.fence, agent = its_candidate() and agent or nil, sha = A.head, detail = 'late ' .. A.result })
+  if not its_candidate() then
+    log('verdict', { fence = A.fence, sha = A.head, detail = 'late ' .. A.result })
+  elseif S.run_url ~= A.run_url then -- else its first reply was lost
+    log('verdict', { agent = agent, sha = A.head, detail = 'late ' .. A.result })
+  end
   return answer('judged', { written = false, stands = stands })
 end
 local result, written = A.result, false

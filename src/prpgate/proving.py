@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 GATE = "ci-first"
 KLASS = "ci"
 SLEEP_S = 8.0  # as long as one blocking read may take
-ASK_EVERY_S = 16.0  # with a sleep of 8 s and a renewal every 10 s: 0.29 commands a second
+ASK_EVERY_S = 60.0  # with a sleep of 8 s and a renewal every 10 s: 0.24 commands a second
 AGAIN_S = 1.0  # how often to ask whether a store that went away is back
 LATE_S = 0.05  # how long after a deadline to look: before it there is nothing to see
 
@@ -63,7 +63,7 @@ class Sight(NamedTuple):
     result: str | None  # green, red, unknown; None: not judged yet
     reason: str = ""
     run_url: str | None = None  # of the run that has it, or that judged it
-    left_s: float = SLEEP_S  # until the next look makes sense, if nobody wakes us
+    left_s: float = 0.0  # until the next look, if nobody wakes us
 
 
 class Proof(NamedTuple):
@@ -141,7 +141,8 @@ def _push(repo: Repo, config: Config, grip: Grip, one: Candidate) -> None:
 def verdict_of(repo: Repo, config: Config, lock: CandidateLock, intent: Intent) -> Callable[[Candidate, bool], Sight]:
     """Who knows what became of a candidate: here the store, to which CI's run tells it.
 
-    What this gives is asked at the beginning, when the lander was woken (`woken`), and every ASK_EVERY_S at the latest.
+    What this gives is asked at the beginning, when the lander was woken (`woken`) or his renewal brought news, and once
+    `Sight.left_s` is over.
     It raises UserError when the hold is over, StoreDown, and Overtaken when the lane was seen to have moved.
     """
     seen: list[str | None] = []
@@ -158,7 +159,7 @@ def verdict_of(repo: Repo, config: Config, lock: CandidateLock, intent: Intent) 
             return Sight(found.result, found.reason, found.run_url)
         if found.left_ms <= 0:
             return Sight(UNKNOWN, say.silent(found.run_url, lock.times), found.run_url)
-        return Sight(None, run_url=found.run_url, left_s=found.left_ms / 1000 + LATE_S)
+        return Sight(None, run_url=found.run_url, left_s=min(ASK_EVERY_S, found.left_ms / 1000 + LATE_S))
 
     return ask
 
@@ -181,14 +182,15 @@ def _judged(
 ) -> str | None:
     """Wait until the candidate is green; the run's address. Raises UserError when it is not, or its time is over."""
     shown: str | None = None
-    woken, asked_at = True, -ASK_EVERY_S
-    known = Sight(None, left_s=0.0)
+    woken, asked_at, heard = True, 0.0, _heard(grip)
+    known = Sight(None)
     while True:
         if grip.lost():
             raise land_say.lost(one.lane, lock.state())
         now = boottime_s()
         try:
-            if woken or now >= asked_at + min(ASK_EVERY_S, known.left_s) or _news(grip, one, known):
+            if woken or now >= asked_at + known.left_s or heard != _heard(grip):
+                heard = _heard(grip)
                 known, asked_at = ask(one, woken), now
         except StoreDown:  # it may be back before the lease is over, and CI goes on meanwhile
             time.sleep(AGAIN_S)
@@ -203,14 +205,15 @@ def _judged(
         if known.run_url and known.run_url != shown:
             shown = known.run_url
             ears.stage(Stage(SMOKING, detail=shown))
-        sleep_s = min(SLEEP_S, asked_at + min(ASK_EVERY_S, known.left_s) - boottime_s())
+        sleep_s = min(SLEEP_S, asked_at + known.left_s - boottime_s())
         try:
             woken = lock.store.pop(lock.keys.w + ticket, max(LATE_S, sleep_s)) is not None
         except StoreDown:
             time.sleep(AGAIN_S)
 
 
-def _news(grip: Grip, one: Candidate, known: Sight) -> bool:
-    """Did a renewal of the lease bring word that the wake-up did not?"""
-    found = grip.state.candidate if grip.state else None
-    return found is not None and found.head == one.head and (bool(found.result) or found.run_url != known.run_url)
+def _heard(grip: Grip) -> tuple[object, ...]:
+    """What the last renewal of the lease said that matters here: a wake-up may have been lost."""
+    state = grip.state
+    found = state.candidate if state else None
+    return (found.result, found.run_url, state.seen) if found and state else ()

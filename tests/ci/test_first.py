@@ -498,7 +498,7 @@ def test_waiting_for_ci_costs_at_most_three_commands_in_ten_seconds(first: First
         return sum(int(stats.get(f"cmdstat_{name}", {}).get("calls", 0)) for name in ("eval", "evalsha", "blpop"))
 
     before, begun = commands(), time.monotonic()
-    time.sleep(32.5)
+    time.sleep(40.5)
     rate = (commands() - before) / (time.monotonic() - begun)
     lander.send_signal(signal.SIGINT)
     first.ended(lander)

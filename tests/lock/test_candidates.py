@@ -45,10 +45,9 @@ class Trial(Scene):
 
     def keeps(self, lease: Lease, seconds: float) -> None:
         """ann lives: her lease is renewed for so long."""
-        for _ in range(int(seconds // 20)):
-            self.later(20)
+        for _ in range(int(seconds)):
+            self.later(1)
             assert isinstance(self.lock.renew(lease), Granted)
-        self.later(seconds % 20)
 
     def waited(self) -> tuple[str | None, str | None]:
         found = self.lock.state().candidate

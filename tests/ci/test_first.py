@@ -448,7 +448,8 @@ def test_the_first_landing_of_the_gate_itself_needs_no_proof(world: World, serve
 
 # --- while it waits ---------------------------------------------------------------------------------------------------
 def test_everybody_sees_what_is_waited_for(world: World, server: Server) -> None:
-    first = First(world, server, 'run = "echo begun; sleep 4"')
+    go = world.folder / "go"
+    first = First(world, server, 'run = "until test -e ../go; do sleep 0.1; done"')
     ben = first.clone("ben")
     head = first.ana.commit_files("P1-001: work", {"b": "b\n"})
     lander = first.begin(first.ana)
@@ -458,7 +459,9 @@ def test_everybody_sees_what_is_waited_for(world: World, server: Server) -> None
         return dict(json.loads(ben.prp("lock", "status", "main", "--json").out)["lanes"][0])
 
     assert (told()["state"], told()["holder"]["phase"], told()["holder"]["candidate"]) == ("held", "candidate", head)
-    assert "waiting for CI for " in ben.prp("lock", "status", "main").out
+    shown = ben.prp("lock", "status", "main").out
+    assert "waiting for CI for " in shown
+    assert f"candidate {head[:10]}: no CI run yet, waited for 1m" in shown
     ben.prp("install")
     ben.commit_files("P1-001: other", {"c": "c\n"})
     first.lock.verdict(ben.head, *first.key(ben.head, ben), "green", run_url=RUN_URL)
@@ -467,7 +470,10 @@ def test_everybody_sees_what_is_waited_for(world: World, server: Server) -> None
     process = first.start_ci(branch, sha)
     until(lambda: told()["holder"]["phase"] == "smoking", "the run has it")
     assert told()["holder"]["run_url"] == RUN_URL
-    assert ", in CI for " in ben.prp("lock", "status", "main").out
+    shown = ben.prp("lock", "status", "main").out
+    assert ", in CI for " in shown
+    assert f"candidate {head[:10]}: {RUN_URL}" in shown
+    go.touch()
     assert first.end(process).code == 0
     code, _, err = first.ended(lander)
     assert code == 0
@@ -517,6 +523,17 @@ def test_a_store_that_restarts_meanwhile_costs_nothing(world: World, server: Ser
     assert first.on_candidate(branch, sha).code == 0
     assert first.ended(lander)[0] == 0
     assert first.world.tip() == head
+
+
+def test_a_store_that_stays_away_ends_the_wait_with_the_lease(world: World, server: Server) -> None:
+    first = First(world, server, more="lane.lease = 3")
+    first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    lander = first.begin(first.ana)
+    first.candidate()
+    time.sleep(0.5)
+    server.stop(signal.SIGKILL)
+    assert first.ended(lander, 30)[0] == 4
+    assert (first.world.tip(), first.candidates()) == (first.base, {})
 
 
 def test_a_lander_that_sleeps_past_its_lease_moves_nothing_although_it_is_green(world: World, server: Server) -> None:

@@ -11,6 +11,7 @@ from .smoke import HOW_TO_DECLARE
 
 if TYPE_CHECKING:
     from ..config import Times
+    from ..lane_state import Candidate
 
 OPEN = "The lane is given back and open; nothing landed, your branch is untouched."
 
@@ -111,6 +112,15 @@ def told(lane: str, result: str, stands: str | None, written: bool) -> str:
 
 def stands_already(run_url: str | None) -> str:
     return f"this tree is green already, by {inert(run_url or 'an earlier run')}; nothing was run again"
+
+
+# --- for those who look on -------------------------------------------------------------------------------------------
+
+
+def waits(one: Candidate) -> str:
+    """`candidate 98f86bb9b6: https://…` in `prp lock status`."""
+    where = inert(one.run_url) if one.run_url else f"no CI run yet, waited for {span(one.left_ms / 1000)} more"
+    return f"candidate {one.head[:10]}: {where}" + (f", {one.result}" if one.result else "")
 
 
 # --- what was left behind --------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import candidate_branch, gate, policy, pushing
+from . import policy, pushing
 from .candidate_lock import CandidateLock
 from .errors import CouldNotTell, StoreDown
 from .interrupts import held_back
@@ -21,7 +21,6 @@ from .messages import land as land_say
 from .messages import lane as lane_say
 from .model import ZERO, Intent
 from .outcomes import Closed, Lost, boottime_s
-from .smoke import GREEN, RED, UNKNOWN
 from .vouching import Voucher
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 
 GATE = "ci-first"
 KLASS = "ci"
+GREEN, RED, UNKNOWN = "green", "red", "unknown"  # as in smoke, which a landing under another gate need not import
 SLEEP_S = 8.0  # as long as one blocking read may take
 ASK_EVERY_S = 60.0  # with a sleep of 8 s and a renewal every 10 s: 0.24 commands a second
 AGAIN_S = 1.0  # how often to ask whether a store that went away is back
@@ -85,6 +85,8 @@ def proven(
     if config.gate != GATE or policy.is_new(repo, config, grip.lease.lane, intent.base):
         yield Proof()
         return
+    from . import candidate_branch
+
     lock = CandidateLock(store, grip.lease.lane, config.times)
     one = _candidate(repo, config, grip.lease, intent.head)
     stands = lock.standing(one.tree, one.steps, KLASS)
@@ -113,6 +115,8 @@ def proven(
 
 
 def _candidate(repo: Repo, config: Config, lease: Lease, head: str) -> Candidate:
+    from . import gate
+
     settings = policy.at(repo, head) or config
     if not settings.smoke:
         raise say.no_steps(lease.lane)

@@ -596,6 +596,29 @@ def test_what_was_left_is_named_by_doctor_and_deleted_by_ci_clean_and_never_a_li
     assert first.ended(lander)[0] == 0
 
 
+def test_two_lanes_wait_for_ci_at_once_and_spare_each_others_candidates(world: World, server: Server) -> None:
+    first = First(world, server, more='lane.branches = ["main", "rel/*"]\nledger.lane = "main"')
+    rel = CandidateLock(first.lock.store, "rel/1", first.config.times)
+    ben = first.clone("ben")
+    ben.git("push", "-q", "--no-verify", "origin", "HEAD:refs/heads/rel/1")
+    ben.git("switch", "-q", "-c", "rel/1", "--track", "origin/rel/1")
+    ben.commit_files("P1-001: for the release", {"r": "r\n"})
+    one = first.begin(ben)
+    older = first.candidate()
+    first.ana.commit_files("P1-001: work", {"b": "b\n"})
+    two = first.begin(first.ana)
+    newer = first.candidate(but=(older[0],))
+    ben.git("push", "-q", "--no-verify", "origin", "HEAD:refs/heads/prp-lane/17")  # left by nobody who lives
+    assert first.ana.prp("ci", "clean").out.startswith("Deleted prp-lane/17 ")
+    until(lambda: len(first.candidates()) == 2, "both are there")
+    assert rel.state().candidate is not None
+    assert "main: green; the landing goes on" in first.on_candidate(*newer).summary
+    assert "rel/1: green; the landing goes on" in first.on_candidate(*older).summary
+    assert (first.ended(one)[0], first.ended(two)[0]) == (0, 0)
+    assert (world.tip("rel/1"), world.tip()) == (ben.head, first.ana.head)
+    first.free()
+
+
 def test_init_recommends_it_where_ci_can_reach_the_store(world: World) -> None:
     world.clone("ana", first=True)
     assert "ci-first" not in world.clone("ben").prp("init", "--yes").out

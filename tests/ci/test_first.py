@@ -440,9 +440,11 @@ def test_the_first_landing_of_the_gate_itself_needs_no_proof(world: World, serve
     ana.commit_files("set up", {"prp.toml": toml})
     ana.env["PRP_REDIS_URL"] = server.url
     config = parse(toml, "prp.toml")
-    adopt(connect(config, str(ana.path), url=server.url, adopt_check=False), config.store_id)
+    store = connect(config, str(ana.path), url=server.url, adopt_check=False)
+    adopt(store, config.store_id)
     ana.prp("install")
     ana.git("push")
+    until(lambda: CandidateLock(store, "main", config.times).state().state == "free", "reported")
     assert world.tip() == ana.head
 
 

@@ -16,6 +16,7 @@ from prpgate import gate_runs, identity, lane, prps, smoke, verdicts, watcher
 from prpgate.errors import CouldNotTell, StoreDown, UserError
 from prpgate.lane_state import HELD, LANDED
 from prpgate.lock import Granted, Lost, MergeLock, Who
+from prpgate.messages import candidates as candidates_say
 from prpgate.messages import smoke as say
 from prpgate.messages import timeline as when
 from prpgate.messages.lane import nth
@@ -45,6 +46,7 @@ class Hold:
 
     fence = ""
     wanted = False  # does the landing want another run after this one?
+    stands = ""  # why nothing has to be run: the tree is green already
 
     def __init__(self, why: str) -> None:
         self.why = why
@@ -99,7 +101,9 @@ class LaneHold(Hold):
 
     def adopt(self) -> Self:
         """Take the lane over if it is this run's to have, and bring the live state up to what landed."""
-        if self.config.gate == "ci":
+        if self.config.gate == "ci-first" and self._green_before():
+            self.why = self.stands
+        elif self.config.gate in ("ci", "ci-first"):
             me = f"ci:{self.event.run}:{secrets.token_hex(8)}"
             who = Who(me, me, AGENT, identity.host(), os.getpid(), "ci", None, self.head)
             # Where a later tip is green already this is old news: it must not hold the lane, nor close it.
@@ -126,6 +130,16 @@ class LaneHold(Hold):
         landing = now.state == HELD and now.phase == LANDED and now.holder is not None and now.holder.sha == self.head
         return landing and now.fence == fence
 
+    def _green_before(self) -> bool:
+        """It was proven on its candidate branch: the lane is whoever's who lands now, and there is nothing to judge."""
+        found = self.lock.standing(self.tree, self.steps, KLASS)
+        if found is None or found.result != smoke.GREEN:
+            return False
+        self.stands = candidates_say.stands_already(found.run_url)
+        if look := self._look():
+            self.lock.attribute(look)
+        return True
+
     def __exit__(self, *_: object) -> None:
         self.over.set()
         if self.lease:
@@ -144,7 +158,7 @@ class LaneHold(Hold):
         while self.lease and not self.over.wait(self.config.times.ci_lease_ms / 6000):
             try:
                 store = store or connect(self.config, self.repo.top, timeout_s=STORE_S, start=False)
-                answer = MergeLock(store, self.name, self.config.times).ci_renew(self.lease)
+                answer = self._alive(store)
             except UserError:
                 continue  # the next one may get through: the lease is six times as long as this pause
             if isinstance(answer, Lost):
@@ -158,7 +172,7 @@ class LaneHold(Hold):
         if time.monotonic() + needs_s > self.until:
             return False
         with contextlib.suppress(StoreDown):
-            self.lock.ci_renew(self.lease, tried=nth(attempt))
+            self._alive(self.store, nth(attempt))
         return True
 
     def known(self) -> verdicts.Known | None:
@@ -180,6 +194,10 @@ class LaneHold(Hold):
         self.spared = None
         self.runs.append((report, attempt))
 
+    def _alive(self, store: Store, tried: str | None = None) -> Granted | Lost:
+        assert self.lease
+        return MergeLock(store, self.name, self.config.times).ci_renew(self.lease, tried)
+
     def give(self, result: str, reason: str) -> str:
         self.over.set()  # a renewal after the verdict would only be told that it is over
         tries = TRIES if result != smoke.UNKNOWN else 1  # a cancelled run has seconds left
@@ -195,7 +213,9 @@ class LaneHold(Hold):
 
     def _give(self, result: str, reason: str) -> str:
         said = self.why
-        if self.config.gate == "ci":
+        if self.stands:
+            return said
+        if self.config.gate in ("ci", "ci-first"):
             in_branch, later_green = (True, False) if self.lease else self._in_branch()
             judged = self.lock.verdict(
                 *(self.head, self.tree, self.steps, KLASS, result, self.lease.fence if self.lease else None),

@@ -17,6 +17,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+import candidate
 import runner
 from hold import LANE_EVENTS, Hold, take
 from steplog import StepLog
@@ -173,6 +174,9 @@ def proven(
     repo: Repo, config: Config, event: runner.Event, head: str, log: runner.Log, hold: Hold, line: Timeline
 ) -> tuple[SmokeReport | None, str]:
     """Run the steps, unless a verdict spares it: then there is no report, and the reason says whence it came."""
+    if hold.stands:
+        log.line(hold.stands)
+        return None, hold.stands
     known = None if os.environ.get("PRP_NO_CACHE") else hold.known()
     if known is not None and is_the_commit(repo, config, head):
         said = say.known(known)
@@ -191,6 +195,14 @@ def lane_for(repo: Repo, config: Config, event: runner.Event, head: str) -> str 
     if event.name not in LANE_EVENTS or head != event.sha:
         return None
     return lane_of(config, config.remote, event.lane_ref)
+
+
+def holding(config: Config, repo: Repo, event: runner.Event, head: str) -> Hold:
+    """What this run speaks for: a landing's candidate, a lane, or nothing. Raises CouldNotTell: nobody waits for it."""
+    number = candidate.number_of(config, event, head) if event.name in LANE_EVENTS else None
+    if number is not None:
+        return candidate.take(config, repo, event, number, head)
+    return take(config, repo, event, lane_for(repo, config, event, head), head)
 
 
 def outputs(outcome: Outcome, hold: Hold, again: bool) -> dict[str, str]:
@@ -244,9 +256,10 @@ def gate(env: dict[str, str], log: runner.Log, cancel: Cancel) -> int:
     config = policy.at(repo, head) if head else None
     if head is None or config is None:
         raise UsageError(say.NO_CONFIG_HERE, code="no-config", next_action="prp init")
-    name = lane_for(repo, config, event, head)
     line = Timeline(event.pushed)
-    with take(config, repo, event, name, head) as hold:
+    with holding(config, repo, event, head) as hold:
+        if candidate.number_of(config, event, head) is not None:
+            event = event._replace(base=candidate.range_base(repo, config, hold, head))
         log.line(hold.why)
         try:
             hold.story(line)

@@ -37,9 +37,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("scopes", "remarks", "dependencies", "commit_message", "rules", "ledger_tidy", "staged", "project", "steps"),
     ("ledger_parts", "merge_driver", "doc_links"),
     ("lane_state", "outcomes", "waiting", "lock", "events", "detaching", "vouching", "pushing", "candidate", "grip"),
+    ("candidate_lock", "candidate_branch"),
     (
         "smoke",
         "junit",
+        "gate",
         "gates",
         "record",
         "reverts",
@@ -58,7 +60,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("registry", "mail"),
     ("rebuild", "settle", "verify", "history", "verdicts", "gate_runs"),
     ("break_glass", "allowance", "lane", "watcher", "receive", "observing"),
-    ("job", "lookout", "revert", "land"),
+    ("job", "lookout", "proving", "revert", "land"),
     (
         "ops",
         "install",

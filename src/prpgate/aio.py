@@ -58,6 +58,7 @@ class Landed(NamedTuple):
     base: str | None
     position: int | None
     next_action: str | None
+    run_url: str | None = None  # of the CI run that proved it before (gate ci-first)
 
 
 class Project:

@@ -14,7 +14,7 @@ from . import id_pattern
 from .errors import UsageError
 
 FILE = "prp.toml"
-GATES = ("none", "local", "ci")
+GATES = ("none", "local", "ci", "ci-first")
 SCOPES = ("machine", "team")
 UNCLAIMED = ("take", "refuse")
 UPDATES = ("rebase", "merge")
@@ -27,6 +27,7 @@ DEFAULT_ID_PATTERN = "(P[0-9]|PRP)-[0-9]+"
 NAME = re.compile(r"[^\s\x00-\x20\x7f~^:\\-][^\x00-\x20\x7f~^:\\]*")  # no option, no control character, no space
 LONGEST_GLOB, MOST_GLOBS = 200, 100  # of agents, ids and paths: the store compares them, and serves nobody meanwhile
 PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
+CANDIDATES = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]*/)+")  # a folder of branches
 
 
 class SmokeStep(NamedTuple):
@@ -84,6 +85,7 @@ class Config(NamedTuple):
     hotfix: tuple[str, ...]  # agents, by name or glob, who may use `prp land --hotfix`; nobody when empty
     red_retries: int  # how often a red run of the gate is tried again in CI, before it is told
     close_after: int  # red landings in a row that close a lane
+    candidates: str  # what the names of candidate branches begin with; a fence follows
     times: Times
     claim_agent_s: int
     claim_person_s: int
@@ -116,6 +118,15 @@ class Config(NamedTuple):
     @property
     def one_file_per_prp(self) -> bool:
         return self.ledger_path.endswith("/")
+
+    def candidate(self, fence: int) -> str:
+        """Name of the branch on which a landing's commit is smoked before it is on the lane (gate ci-first)."""
+        return f"{self.candidates}{fence}"
+
+    def fence_of(self, ref: str) -> int | None:
+        """The fence of the landing whose candidate branch this is, None when it is none."""
+        fence = ref.removeprefix(f"refs/heads/{self.candidates}")
+        return int(fence) if fence != ref and fence.isascii() and fence.isdigit() else None
 
 
 class _Reader:
@@ -347,6 +358,9 @@ def parse(text: str, source: str) -> Config:
     if path.startswith("/") or ".." in path.split("/") or not path:
         raise r.wrong("ledger.path", path, "a path inside the repository")
     docs = r.text("ledger.docs", "")
+    candidates = r.text("lane.candidates", "prp-lane/")
+    if not CANDIDATES.fullmatch(candidates):
+        raise r.wrong("lane.candidates", candidates, 'a folder of branches, such as "prp-lane/"')
     if docs.startswith(("/", ":")) or ".." in docs.split("/"):
         raise r.wrong("ledger.docs", docs, 'a glob inside the repository, such as "PRPs/**/*.md"')
     default = Times()
@@ -368,6 +382,7 @@ def parse(text: str, source: str) -> Config:
         hotfix=r.texts("lane.hotfix", (), least=0),
         red_retries=r.number("lane.red_retries", 1, 0),
         close_after=r.number("lane.close_after", 1, 1),
+        candidates=candidates,
         times=default._replace(
             lease_ms=r.seconds("lane.lease", default.lease_ms // 1000, 3) * 1000,
             cap_ms=r.seconds("lane.cap", default.cap_ms // 1000, 3) * 1000,

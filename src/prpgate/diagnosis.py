@@ -34,6 +34,7 @@ def examine(session: Session) -> list[Fact]:
         *_store(session),
         *_lane(session),
         *_ci(session),
+        *_candidates(session),
     ]
 
 
@@ -152,3 +153,23 @@ def _lane(session: Session) -> Iterator[Fact]:
         what = "is not on the lane yet: commit and push it" if ready else f"is missing: declare a step in {FILE}"
         until = f"[[smoke]] {what}; until then no landing can be proven green"
         yield Fact("warning", until, "git push" if ready else None)
+
+
+def _candidates(session: Session) -> Iterator[Fact]:
+    """Gate ci-first: can anything be proven to it, and did killed landings leave anything behind?"""
+    config = session.config
+    if config.gate != "ci-first":
+        return
+    from . import candidate_branch
+    from .messages import candidates as say
+
+    if config.store_scope == "machine":
+        yield Fact("warning", say.unobserved(config.store_scope))
+    try:
+        left = candidate_branch.left_behind(session.repo, config, session.store(timeout_s=2.0))
+    except UserError:  # the store or the remote does not answer, which is said above
+        return
+    if left:
+        yield Fact("warning", say.left(len(left), config.remote), "prp ci clean")
+    else:
+        yield Fact("ok", say.NOTHING_LEFT)

@@ -49,8 +49,8 @@ class Recorded(NamedTuple):
 
 
 def classes(config: Config) -> tuple[str, ...]:
-    """Verdict classes that count. Without gate ci there is no CI to ask, so a local one does."""
-    return ("ci",) if config.gate == "ci" else ("ci", "local")
+    """Verdict classes that count. Without CI as the gate there is none to ask, so a local one does."""
+    return ("ci",) if config.gate in ("ci", "ci-first") else ("ci", "local")
 
 
 def find(store: Store, repo: Repo, config: Config, tip: str, ids: Collection[str], claim: Claim) -> list[Evidence]:

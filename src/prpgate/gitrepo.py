@@ -392,5 +392,7 @@ def lane_of(config: Config, remote: str, ref: str) -> str | None:
     """Name of the lane that a push of `ref` to `remote` would land on, None when it is no lane."""
     if remote != config.remote or not ref.startswith("refs/heads/"):
         return None
+    if config.fence_of(ref) is not None:  # a candidate is no lane, whatever a glob says
+        return None
     branch = ref.removeprefix("refs/heads/")
     return branch if any(fnmatchcase(branch, pattern) for pattern in config.lanes) else None

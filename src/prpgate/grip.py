@@ -11,6 +11,7 @@ from .lock import Granted, Lost, MergeLock
 
 if TYPE_CHECKING:
     from .config import Config
+    from .lane_state import LaneState
     from .outcomes import Lease
     from .store.client import Store
 
@@ -23,6 +24,7 @@ class Grip:
     def __init__(self, config: Config, root: str, url: str | None, lease: Lease) -> None:
         self.config, self.root, self.url, self.lease = config, root, url, lease
         self.ended: Lost | None = None  # somebody or something ended the hold
+        self.state: LaneState | None = None  # the lane, as of the last renewal
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="renew", daemon=True)
 
@@ -57,7 +59,7 @@ class Grip:
                 store = None  # it may be back before the lease is over
                 continue
             if isinstance(answer, Granted):
-                self.lease = answer.lease
+                self.lease, self.state = answer.lease, answer.state
             else:
                 self.ended = answer
                 break

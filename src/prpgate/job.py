@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LANDED, IN_CI, NOTHING, QUEUED, UNSEEN = "landed", "ci", "up-to-date", "queued", "unseen"
 WAITING, FETCHING, REBASING, MERGING, REVERTING = "waiting", "fetching", "rebasing", "merging", "reverting"
 GATE, PUSHING, LOOKING = "gate", "pushing", "looking"
+OFFERING, AWAITING, SMOKING = "candidate", "waiting-for-ci", "smoking"  # gate ci-first
 
 
 class Job(NamedTuple):
@@ -36,6 +37,10 @@ class Job(NamedTuple):
     revert: str | None = None  # the commit to take back instead of landing the branch; "": what closed the lane
     hotfix: bool = False
     reason: str = ""
+
+
+class Overtaken(Exception):
+    """Somebody pushed past the lock: the tip is another now."""
 
 
 class Stage(NamedTuple):
@@ -60,6 +65,7 @@ class Outcome(NamedTuple):
     merged: bool = False  # the local branch is under what landed
     taken_back: tuple[str, str, int] | None = None  # sha, subject, and how many commits of its landing
     text: str = ""  # what git said of a push that is not seen
+    run_url: str | None = None  # of the CI run that proved it before it landed (gate ci-first)
 
 
 class Ears(NamedTuple):

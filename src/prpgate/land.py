@@ -12,7 +12,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import candidate, identity, lane, policy, pushing, revert, watcher
+from . import candidate, identity, lane, policy, proving, pushing, revert, watcher
 from .errors import CouldNotTell, LaneClosed, StoreDown
 from .gitrepo import GitError, Repo
 from .grip import Grip
@@ -33,6 +33,7 @@ from .job import WAITING as WAITING
 from .job import Ears as Ears
 from .job import Job as Job
 from .job import Outcome as Outcome
+from .job import Overtaken as Overtaken
 from .job import Stage as Stage
 from .job import alone, may_hotfix
 from .job import check as check
@@ -96,10 +97,6 @@ def _has_it(repo: Repo, config: Config, what: Job) -> str | None:
     return tip if tip and repo.is_ancestor(what.head, tip) else None
 
 
-class _Overtaken(Exception):
-    """Somebody pushed past the lock: the tip is another now."""
-
-
 class _Landing:
     """One call of `land`."""
 
@@ -113,6 +110,7 @@ class _Landing:
         self.who: Who = lane.contender(repo, me, what.lane, mine, "land", what.prp, what.head)
         self.fixer = what.hotfix  # the named override: it may land on a closed lane, and the log says so
         self.plan: revert.Plan | None = None
+        self.proof = proving.Proof()
         self.landed: Outcome | None = None  # the remote has it and that is on record: nothing takes it back
 
     def look_first(self) -> None:
@@ -137,7 +135,7 @@ class _Landing:
                 outcome = self._holding(got)
                 done = True
                 return outcome
-            except _Overtaken:
+            except Overtaken:
                 continue
             except KeyboardInterrupt:
                 if self.landed is None:
@@ -213,7 +211,10 @@ class _Landing:
                 info = self._judged(intent)
                 if self.config.gate == "local":
                     self._prove(intent, tree)
-                with Voucher() as voucher:
+                proof = proving.proven(
+                    *(self.repo, self.config, self.store, grip, self.who.ticket, intent, self.ears), fixer=self.fixer
+                )
+                with proof as self.proof, Voucher() as voucher:
                     pushed = self._push(grip, intent, info, voucher)
                     return self._settle(grip, intent, pushed, voucher)
 
@@ -269,7 +270,7 @@ class _Landing:
 
     def _judged(self, intent: Intent) -> dict[str, Any]:
         """What the lane keeps of this landing. Raises UserError for what must not land, as the pre-push hook does."""
-        from . import prps
+        from . import gate, prps
 
         found = lane.judge_range(self.repo, self.config, intent.base, intent.head)
         found += prps.foreign_lines(self.repo, self.store, self.config, intent.base, intent.head)
@@ -284,7 +285,7 @@ class _Landing:
             "tree": tree,
             "prps": ids,
             "code": code,
-            "steps": lane.verdict_steps(self.config),
+            "steps": gate.verdict_steps(self.repo, self.config, intent.head),
         }
 
     def _prove(self, intent: Intent, tree: Repo | None) -> None:
@@ -346,7 +347,7 @@ class _Landing:
         if saw == "other" and (look.tip or ZERO) == intent.base:
             raise say.remote_refused(self.what.lane, pushed.text)
         if saw == "other":
-            raise _Overtaken
+            raise Overtaken
         return Outcome(UNSEEN, self.what, intent.head, intent.base, text=pushed.text)
 
     def _look(self, intent: Intent, times: int) -> tuple[str, Look]:
@@ -373,6 +374,7 @@ class _Landing:
             beside=intent.head not in line,
             merged=intent.head != self.what.head and bool(self.repo.is_ancestor(self.what.head, intent.head)),
             taken_back=(self.plan.sha, self.plan.subject, len(self.plan.commits)) if self.plan else None,
+            run_url=self.proof.run_url,
         )
 
     def _catch_up(self, landed: str | None) -> str | None:

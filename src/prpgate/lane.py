@@ -13,6 +13,7 @@ from . import break_glass, identity, policy, pushing
 from .config import FILE
 from .errors import CouldNotTell, StoreDown, UserError
 from .gitrepo import Repo, lane_of
+from .messages import candidates as candidates_say
 from .messages import land as land_say
 from .messages import lane as say
 from .model import ERROR, ZERO, Finding, Intent, RefUpdate
@@ -193,17 +194,17 @@ def before_push(
 
 
 def _take(repo: Repo, config: Config, lock: MergeLock, name: str, intent: Intent, process: Process) -> Landing:
-    from . import prps
+    from . import gate, prps
 
     remarks = prps.foreign_lines(repo, lock.store, config, intent.base, intent.head)
     if foreign := [f for f in remarks if f.severity == "error"]:
         raise say.findings(name, len(foreign), findings_text(foreign, say.NOT_PUSHED))
-    if config.gate == "local" and not is_green(repo, config, lock, intent.head):
-        raise land_say.not_proven(name)
+    refuse_unproven(repo, config, lock, intent)
     ids, code = prps.prps_of_range(repo, config, intent.base, intent.head)
     me = identity.agent(repo)
     who = contender(repo, me, name, process, "push", ids[0] if ids else None, intent.head)
-    info = {"agent": me.name, "tree": repo.tree(intent.head), "prps": ids, "code": code, "steps": verdict_steps(config)}
+    steps = gate.verdict_steps(repo, config, intent.head)
+    info = {"agent": me.name, "tree": repo.tree(intent.head), "prps": ids, "code": code, "steps": steps}
     try:
         return _stand_in_line(repo, config, lock, intent, who, info, remarks)
     except KeyboardInterrupt:
@@ -239,7 +240,16 @@ def is_green(repo: Repo, config: Config, lock: MergeLock, head: str) -> bool:
     """Does a green verdict stand for a commit's tree, under the steps that it declares itself, or is one inherited?"""
     from . import verdicts
 
-    return verdicts.green(repo, policy.at(repo, head) or config, lock, head, verdicts.LOCAL, judge_range)
+    settings = policy.at(repo, head) or config
+    classes = verdicts.CI if config.gate == "ci-first" else verdicts.LOCAL
+    return verdicts.green(repo, settings, lock, head, classes, judge_range)
+
+
+def refuse_unproven(repo: Repo, config: Config, lock: MergeLock, intent: Intent) -> None:
+    """Raise UserError for a plain push that has to be green before it lands, and is not."""
+    first = config.gate == "ci-first" and not policy.is_new(repo, config, lock.lane, intent.base)
+    if (first or config.gate == "local") and not is_green(repo, config, lock, intent.head):
+        raise candidates_say.push_not_proven(lock.lane) if first else land_say.not_proven(lock.lane)
 
 
 def _stand_in_line(
@@ -300,15 +310,6 @@ def _is_tip(repo: Repo, config: Config, lock: MergeLock, intent: Intent) -> bool
     except CouldNotTell:
         return False
     return True
-
-
-def verdict_steps(config: Config) -> str | None:
-    """The hash under which CI will give its verdict; nobody gives one with gate none."""
-    if config.gate != "ci":
-        return None
-    from .smoke import hash_of
-
-    return hash_of(config)
 
 
 def _stale(repo: Repo, intent: Intent, seen: str) -> bool:

@@ -11,6 +11,7 @@ from .model import Intent
 
 FREE, OFFERED, HELD, RECONCILING = "free", "offered", "held", "reconciling"
 CLAIMED, INTENT, ACCEPTING, LANDED, SMOKING = "claimed", "intent", "accepting", "landed", "smoking"
+CANDIDATE = "candidate"  # what people are told of a claimed hold whose commit CI is to prove; SMOKING once a run has it
 WAITING, RESERVED = "waiting", "reserved"
 RED, PERSON = "red", "person"
 
@@ -132,6 +133,16 @@ class Kept(NamedTuple):
     agent: str
 
 
+class Candidate(NamedTuple):
+    """The commit of a hold that is smoked on a branch of its own before it lands (gate ci-first)."""
+
+    head: str
+    left_ms: float  # until the next word of CI is due; below zero when overdue
+    run_url: str | None  # of the run that picked it up, or judged it
+    result: str | None  # green, red or unknown, once it is judged
+    reason: str
+
+
 class LaneState(NamedTuple):
     """A lane at one moment."""
 
@@ -152,6 +163,7 @@ class LaneState(NamedTuple):
     hold_p90_ms: float | None
     run_url: str | None
     dispatched: bool = False  # another run was started by hand for this landing; that is done once
+    candidate: Candidate | None = None
 
     @property
     def needs_look(self) -> bool:
@@ -214,13 +226,14 @@ class LogEvent(NamedTuple):
 def state_of(name: str, raw: dict[str, Any]) -> LaneState:
     """The answer of a script as a value. An empty list arrives as {}, because Lua cannot tell the two apart."""
     h, c, look = raw.get("holder"), raw.get("closed"), raw.get("look") or {}
-    phase = raw.get("phase")
+    phase, tried = raw.get("phase"), raw.get("candidate")
+    shown = phase if not tried else SMOKING if raw.get("run_url") else CANDIDATE
     return LaneState(
         name=name,
         state=raw["state"],
         phase=phase,
         fence=int(raw["fence"]),
-        holder=h and _holder(h, phase),
+        holder=h and _holder(h, shown),
         intent=Intent(raw["head"], raw.get("base") or "") if raw.get("head") else None,
         queue=_line(raw),
         closed=c and _closing(c),
@@ -233,7 +246,12 @@ def state_of(name: str, raw: dict[str, Any]) -> LaneState:
         hold_p90_ms=raw.get("p90"),
         run_url=raw.get("run_url"),
         dispatched=bool(raw.get("dispatched")),
+        candidate=tried and _candidate(tried, raw.get("run_url")),
     )
+
+
+def _candidate(c: dict[str, Any], run_url: str | None) -> Candidate:
+    return Candidate(c["head"], c["left_ms"], run_url, c.get("result"), c.get("reason") or "")
 
 
 def _line(raw: dict[str, Any]) -> Sequence[Place]:

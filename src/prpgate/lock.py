@@ -120,9 +120,10 @@ class MergeLock:
             return Closed(self._state(raw))
         return self._lease_or_lost(raw, lease.hold, begun, lease.fence)
 
-    def release(self, lease: Lease) -> Done | Lost:
-        """Give back a lane on which nothing was pushed. The next in line is offered it in the same step."""
-        raw = self._run("release", fence=str(lease.fence))
+    def release(self, lease: Lease, why: str = "") -> Done | Lost:
+        """Give back a lane on which nothing was pushed. The next in line is offered it in the same step. `why` is for
+        the log."""
+        raw = self._run("release", fence=str(lease.fence), why=why or None)
         lost = self._lost(raw, lease.fence)
         if lost and lost.ended and lost.ended.event == "release":
             return Done(lost.state)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import claimfile, driver_setup, install, ledger, ledger_edit, ledger_tidy, live, sync
+from . import candidate_branch, claimfile, driver_setup, install, ledger, ledger_edit, ledger_tidy, live, sync
 from .errors import CouldNotTell, StoreDown, UserError
+from .messages import candidates as candidates_say
 from .messages import mending as say
 from .messages.install import INSTALL
 
@@ -140,4 +141,22 @@ def cursor(session: Session) -> Fix | None:
     return Fix("sync", [say.behind(move.report)], act)
 
 
-FIXES: tuple[Look, ...] = (hooks, merge_driver, stats, claims, cursor)
+def candidates(session: Session) -> Fix | None:
+    """Candidate branches that killed landings left on the remote (gate ci-first)."""
+    store = _store(session) if session.config.gate == "ci-first" else None
+    if store is None:
+        return None
+    try:
+        left = candidate_branch.left_behind(session.repo, session.config, store)
+    except CouldNotTell:
+        return None
+
+    def act() -> list[str]:
+        done = candidate_branch.clean(session.repo, session.config, store)
+        return [candidates_say.cleaned(one.branch, one.sha) for one in done]
+
+    lines = [candidates_say.would_clean(one.branch, one.sha, session.config.remote) for one in left]
+    return Fix("candidates", lines, act) if left else None
+
+
+FIXES: tuple[Look, ...] = (hooks, merge_driver, stats, claims, cursor, candidates)

@@ -258,6 +258,8 @@ def lane_json(state: LaneState) -> dict[str, Any]:
             "sha": h.sha,
             "phase": h.phase,
             "hotfix": h.hotfix,
+            "candidate": state.candidate and state.candidate.head,
+            "run_url": state.run_url,
             "since": iso(now - h.since_ms),
             "deadline": iso(now + h.deadline_ms),
         }
@@ -321,22 +323,32 @@ class LandingSeen(NamedTuple):
     lane: str
     sha: str
     agent: str
-    claimed: str  # "pushing" once the intent was written, "" for a push that nobody announced
-    found: str  # landed, late, unseen (may still arrive), not-landed, foreign-push; "" while nobody has looked
+    claimed: str  # "pushing" once the intent was written, "candidate" before, "" for a push that nobody announced
+    found: str  # landed, late, unseen (may still arrive), not-landed, foreign-push; "" while nobody has looked. Of a
+    #             candidate that never went further: red, unknown or green, as CI said
 
 
 LOOKED = ("landed", "late", "unseen", "not-landed", "foreign-push")
+
+
+ANNOUNCED = {"intent": "pushing", "candidate": "candidate"}
+
+
+def _judged(e: LogEvent) -> str:
+    """What CI said of a candidate, "" for any other event."""
+    what, _, result = e.detail.partition(" ")
+    return result if e.event == "verdict" and what == "candidate" else ""
 
 
 def landings(lock: MergeLock, count: int) -> list[LandingSeen]:
     """The newest `count` of them, newest first."""
     found: dict[str, LandingSeen] = {}
     for e in reversed(lock.log(LOG_MOST)):
-        if (e.event != "intent" and e.event not in LOOKED) or not e.sha:
+        if (e.event not in ANNOUNCED and e.event not in LOOKED and not _judged(e)) or not e.sha:
             continue
         before = found.pop(e.sha, None) or LandingSeen(0, e.lane, e.sha, "", "", "")
-        claimed = "pushing" if e.event == "intent" else before.claimed
-        looked = e.event if e.event in LOOKED else "" if before.found != "landed" else before.found
+        claimed = ANNOUNCED.get(e.event, before.claimed)
+        looked = e.event if e.event in LOOKED else _judged(e) or ("" if before.found != "landed" else before.found)
         time_ms = int(e.id.partition("-")[0])
         found[e.sha] = LandingSeen(time_ms, e.lane, e.sha, e.agent or before.agent, claimed, looked)
     return list(reversed(found.values()))[:count]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .config import FILE, Config, parse
 from .errors import UsageError
+from .model import ZERO
 
 if TYPE_CHECKING:
     from .gitrepo import Repo
@@ -88,3 +89,8 @@ def require(repo: Repo) -> Config:
             f"no {FILE} here: this repository does not use prpgate yet.", code="no-config", next_action="prp init"
         )
     return config
+
+
+def is_new(repo: Repo, config: Config, lane: str, base: str) -> bool:
+    """Does a push on top of `base` bring the lane its first prp.toml? Nothing can be proven by that yet."""
+    return lane == config.ledger_lane and (base == ZERO or repo.blob(f"{base}:{FILE}") is None)

@@ -9,6 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 from .config import DEFAULT_ID_PATTERN, PROJECT
+from .messages.candidates import RECOMMENDED
 from .messages.lane import counted
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def propose(
                 "only; teammates on other machines are not seen. With them: prp init --scope team, and one "
                 "REDIS_URL for everybody."
             )
+    if scope == "team":  # one address for everybody is one that CI can have too
+        notes.append(RECOMMENDED)
     return Proposal(
         project=project or project_id(repo, url),
         ledger=path or NEW_LEDGER,
@@ -169,6 +172,7 @@ def toml(p: Proposal) -> str:
 # prpgate: who works on what, and who lands when. Commit this file.
 project = {quoted(p.project)}
 gate = "none"             # none: pushes land one by one; local: what lands was smoked first; ci: CI smokes each landing
+#                         ci-first: CI smokes each commit on a branch of its own, and only then the lane moves to it
 id_pattern = {quoted(p.id_pattern)}
 
 [store]

@@ -164,15 +164,17 @@ def pusher(repo: Served, head: str) -> str:
 
 
 def _take(repo: Served, config: Config, store: Store, name: str, intent: Intent, process: Process) -> Accepted:
-    from . import prps
+    from . import gate, prps
     from .lock import Granted, MergeLock
 
     ids, code = prps.prps_of_range(repo, config, intent.base, intent.head)
     me = Agent(pusher(repo, intent.head), "the push")
     who = lane.contender(repo, me, name, process, "server", ids[0] if ids else None, intent.head)
-    steps = lane.verdict_steps(config)
+    steps = gate.verdict_steps(repo, config, intent.head)
     info = {"agent": me.name, "tree": repo.tree(intent.head), "prps": ids, "code": code, "steps": steps}
     lock = MergeLock(store, name, config.times)
+    if config.gate == "ci-first":
+        lane.refuse_unproven(repo, config, lock, intent)
     take = config.server_unclaimed == "take"
     fixer, looked = False, False
     while True:

@@ -72,7 +72,7 @@ def wait(
 
 def _visible(answer: Queued) -> tuple[object, ...]:
     s = answer.state
-    holder = (s.holder.id, s.fence) if s.holder else None
+    holder = (s.holder.id, s.fence, s.holder.phase) if s.holder else None
     return answer.position, s.state, s.phase, holder, s.needs_look, s.redispatch_due
 
 

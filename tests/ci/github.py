@@ -100,9 +100,9 @@ class Github:
         assert told.record == "landed"
         return head
 
-    def key(self, head: str) -> tuple[str, str, str]:
+    def key(self, head: str, where: Clone | None = None) -> tuple[str, str, str]:
         config = self.config
-        tree = run(["git", "rev-parse", f"{head}^{{tree}}"], self.world.remote).out.strip()
+        tree = run(["git", "rev-parse", f"{head}^{{tree}}"], where.path if where else self.world.remote).out.strip()
         return tree, smoke.hash_of(config), "ci"
 
     # --- a run -------------------------------------------------------------------------------------------------------

@@ -42,6 +42,9 @@ class Hold:
         self.run_url: str | None = None
         self.tried: str | None = None
         self.dispatched: str | None = None
+        self.candidate: str | None = None  # gate ci-first: the commit that CI is to prove
+        self.ci_until = 0
+        self.proof: tuple[str, str] | None = None  # what CI said of it, and why
 
 
 class Lane:
@@ -375,7 +378,7 @@ class Lane:
         h = self.hold
         if not (self.state == "held" and h and h.phase == "claimed" and self.current(a)):
             return {"outcome": "lost"}
-        self.note("release", h.who.get("agent"), h.who.get("sha"))
+        self.note("release", h.who.get("agent"), h.candidate or h.who.get("sha"), a.get("why") or "")
         self.end()
         return {"outcome": "released"}
 
@@ -446,8 +449,22 @@ class Lane:
             self.await_run()
             h.cap = self.now + self.times["ci_cap_ms"]
         else:
+            if saw == "in" and a["gate"] == "ci-first":
+                self.was_proven(h)
             self.end()
         return {"outcome": "reported", "record": self.records[h.head]["record"], "head": h.head, "attributed": whole}
+
+    def was_proven(self, h: Hold) -> None:
+        """A landing that was green on its candidate branch counts as a green run on the lane does."""
+        stands = self.verdicts.get(h.key or "", {})
+        if stands.get("result") != "green" or not h.head:
+            return
+        url = {"run_url": stands["run_url"]} if "run_url" in stands else {}
+        self.records[h.head] |= {"verdict": "green", **url}
+        self.reds = []
+        if self.closed and self.closed["kind"] == "red" and self.records[h.head].get("fixer"):
+            self.closed = None
+            self.note("open", stands.get("by"), detail="green")
 
     def keep(self, head: str) -> None:
         """Not seen yet, may still arrive: the intent is kept (never one that did arrive)."""
@@ -632,6 +649,76 @@ class Lane:
         h.deadline = self.now + self.times["ci_wait_ms"]
         self.note("redispatch", a["who"]["agent"], h.head)
         return {"outcome": "redispatch", "head": h.head}
+
+    # --- gate ci-first -----------------------------------------------------------------------------------------------
+    def candidate(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        h = self.hold
+        if not (self.state == "held" and h and h.phase == "claimed" and self.current(a)):
+            return {"outcome": "lost"}
+        if self.closed and not a.get("fixer"):
+            return {"outcome": "closed"}
+        if h.candidate != a["head"]:
+            if h.candidate is None:  # the cap is CI's from here on, and one lease more for the push; once in a hold
+                h.cap = self.now + self.times["ci_cap_ms"] + self.times["lease_ms"]
+            h.candidate, h.key, h.since = a["head"], a["key"], self.now
+            h.run_url = h.tried = h.proof = None
+            self.next_word(h, "ci_wait_ms")
+            self.note("candidate", h.who.get("agent"), h.candidate)
+        self.extend("lease_ms")
+        return self.granted()
+
+    def next_word(self, h: Hold, within: str) -> None:
+        """When CI has to be heard of again: what is over the cap less a lease is the push's."""
+        assert h.cap is not None
+        h.ci_until = min(self.now + self.times[within], h.cap - self.times["lease_ms"])
+
+    def waited_for(self, a: dict[str, Any]) -> Hold | None:
+        """The hold whose candidate this is, under the current fence."""
+        h = self.hold
+        mine = self.state == "held" and h is not None and h.phase == "claimed" and self.current(a)
+        return h if mine and h and h.candidate == a["head"] else None
+
+    def pick_up(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        h = self.waited_for(a)
+        if h is None or h.proof:
+            return {"outcome": "lost"}
+        another = h.run_url != a["run_url"]
+        if h.run_url is None or (another and h.ci_until <= self.now):  # a second run is shown once the first is silent
+            h.run_url, h.since = a["run_url"], self.now
+            self.note("pick-up", h.who.get("agent"), h.candidate, a["run_url"])
+            self.wakes[h.ticket or ""] = "pick-up"
+        self.next_word(h, "ci_lease_ms")
+        if a.get("tried") and a["tried"] != h.tried:
+            h.tried = a["tried"]
+            self.note("verdict", h.who.get("agent"), h.candidate, f"red ({h.tried})")
+        cap = self.left(h.cap)
+        return {"outcome": "granted", "fence": str(self.fence), "deadline_ms": self.left(h.ci_until), "cap_ms": cap}
+
+    def proof(self, a: dict[str, Any]) -> dict[str, Any]:
+        self.reap()
+        h = self.waited_for(a)
+        stands = self.verdicts.get(a["key"], {}).get("result")
+        if h is None or h.proof:
+            if h is None or h.run_url != a.get("run_url"):  # else its first reply was lost
+                agent = h.who.get("agent") if h else ""
+                self.note("verdict", agent, a["head"], "late " + a["result"], int(a["fence"]))
+            return {"outcome": "judged", "written": False, "stands": stands}
+        result, written, why = a["result"], False, a["reason"]
+        if a["key"] != h.key:
+            result, why = "unknown", "CI ran other steps than are known here (another version of prpgate?)"
+        elif stands in ("green", "red"):
+            result = stands
+        elif result != "unknown":
+            written = True
+            fields = {"result": result, "at": self.now, "by": a["by"], "run_url": a.get("run_url"), "head": a["head"]}
+            fields["proven"] = a.get("proven")
+            self.verdicts[a["key"]] = {k: v for k, v in fields.items() if v is not None}
+        h.proof, h.run_url = (result, why), a.get("run_url") or h.run_url
+        self.note("verdict", h.who.get("agent"), h.candidate, "candidate " + result)
+        self.wakes[h.ticket or ""] = "verdict"
+        return {"outcome": "judged", "written": written, "stands": stands if result == "unknown" else result}
 
     # --- the server --------------------------------------------------------------------------------------------------
     def pre_receive(self, a: dict[str, Any]) -> dict[str, Any]:

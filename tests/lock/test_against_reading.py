@@ -28,12 +28,14 @@ SEEDS = range(FIRST, FIRST + 4)
 VERBS = (
     *("acquire", "renew", "intent", "release", "leave", "report", "look", "submit", "adopt", "ci_renew", "verdict"),
     *("redispatch", "pre_receive", "post_receive", "break", "close", "open", "state", "attribute"),
+    *("candidate", "pick_up", "proof"),
 )
-WEIGHTS = (40, 6, 14, 4, 6, 14, 8, 12, 12, 4, 14, 3, 6, 4, 2, 2, 4, 2, 4)
+WEIGHTS = (40, 6, 14, 4, 6, 14, 8, 12, 12, 4, 14, 3, 6, 4, 2, 2, 4, 2, 4, 8, 6, 6)
 LIKELY = {  # what usually comes next
     "free": (*("acquire",) * 6, "adopt", "pre_receive", "attribute", "verdict", "open"),
     "offered": ("acquire", "acquire", "leave"),
-    "claimed": ("acquire", "intent", "intent", "intent", "release", "leave", "renew"),
+    "claimed": (*("intent",) * 4, "acquire", "release", "leave", "renew", *("candidate",) * 8),
+    "candidate": (*("pick_up", "proof") * 4, *("intent",) * 3, "renew", "release", "acquire", "candidate"),
     "intent": ("acquire", "intent", "report", "report", "post_receive", "pre_receive", "renew", "adopt", "attribute"),
     "landed": ("acquire", "adopt", "adopt", "redispatch", "verdict"),
     "smoking": ("acquire", "verdict", "verdict", "ci_renew"),
@@ -107,7 +109,11 @@ def as_stored(lane: Lane) -> dict[str, Any]:
     if h:
         s |= {"phase": h.phase, "holder": h.id, "ticket": h.ticket, "since": h.since, "begun": h.begun}
         s |= {"deadline": h.deadline, "cap": h.cap, "head": h.head, "base": h.base, "key": h.key, "run_url": h.run_url}
-        s |= {"tried": h.tried, "dispatched": h.dispatched}
+        s |= {"tried": h.tried, "dispatched": h.dispatched, "candidate": h.candidate}
+        if h.candidate:
+            s |= {"ci_until": h.ci_until}
+        if h.proof:
+            s |= {"proof": h.proof[0], "proof_reason": h.proof[1]}
         if h.look:
             s |= {"look": h.look[0]["hold"], "look_until": h.look[1]}
     s = {k: str(v) for k, v in s.items() if v is not None}
@@ -152,6 +158,10 @@ def as_answered(lane: Lane, outcome: str) -> dict[str, Any]:
         holder |= {"since_ms": lane.now - h.since, "deadline_ms": lane.left(h.deadline), "cap_ms": lane.left(h.cap)}
         view |= {"holder": pruned(holder), "head": h.head, "base": h.base, "run_url": h.run_url}
         view["dispatched"] = True if h.dispatched else None
+        if h.candidate and h.phase == "claimed":
+            result, reason = h.proof or (None, None)
+            word = {"head": h.candidate, "left_ms": lane.left(h.ci_until), "result": result, "reason": reason}
+            view["candidate"] = pruned(word)
         if h.look:
             view["look"] = {"agent": h.look[0]["agent"], "left_ms": lane.left(h.look[1])}
     if c:
@@ -220,6 +230,8 @@ class Dice:
 
     def intent(self, retry: float = 0.2) -> dict[str, str]:
         head = self.head() if self.rng.random() < retry else self.new()
+        if self.lane.hold and self.lane.hold.candidate and self.rng.random() < 0.6:
+            head = self.lane.hold.candidate
         known = [*self.lane.records, self.lane.seen or ""]
         bases = [c for c in [*known, *self.rng.sample(COMMITS, 4)] if c and c != head]
         return {"head": head, "base": self.rng.choice(["0" * 40, *bases])}
@@ -229,6 +241,7 @@ class Dice:
         if self.rng.random() < 0.6:
             phase = lane.phase() if lane.state == "held" else lane.state
             phase = "looking" if lane.hold and lane.hold.look else "intent" if phase == "accepting" else phase
+            phase = "candidate" if phase == "claimed" and lane.hold and lane.hold.candidate else phase
             return self.rng.choice(LIKELY[phase or lane.state])
         return self.rng.choices(VERBS, WEIGHTS)[0]
 
@@ -274,13 +287,15 @@ class Dice:
                 a["info"] = self.info(a["intent"]["head"])
             case "renew" | "release" | "ci_renew":
                 a = {"fence": self.fence()}
+                if verb == "release" and r.random() < 0.5:
+                    a["why"] = "red: unit"
                 if verb == "ci_renew" and r.random() < 0.5:
                     a["tried"] = r.choice(["1st", "1st", "2nd"])
             case "leave":
                 a = {"id": r.choice(["a", "b", "p", "q", "r", "p1"]), "keep_ms": r.choice([0, 5_000, 600_000])}
             case "report" | "submit":
                 a = {"fence": self.fence(), "saw": r.choice(["in", "base", "other"])}
-                a |= {"look": self.look(), "gate": r.choice(["none", "ci", "ci"])}
+                a |= {"look": self.look(), "gate": r.choice(["none", "ci", "ci", "ci-first"])}
             case "look":
                 a = {"who": self.person()}
             case "redispatch":
@@ -299,12 +314,25 @@ class Dice:
                 a |= {"later_green": r.random() < 0.3, "fixer": self.fixer(), "by": "ci", "reason": "why"}
                 a |= {"run_url": r.choice([None, "https://ci.example/2"]), "close_after": r.choice([None, 1, 2])}
                 a |= {"proven": r.choice([None, None, START - 1000])}
+            case "candidate" | "pick_up" | "proof":
+                mine = self.lane.hold.candidate if self.lane.hold else None
+                head = mine if mine and r.random() < (0.8 if verb != "candidate" else 0.3) else self.new()
+                a = {"fence": self.fence(), "head": head}
+                if verb == "candidate":
+                    a |= {"key": f"{TREES[head]}:s:ci", "fixer": self.fixer()}
+                if verb == "pick_up":
+                    a |= {"run_url": r.choice(["https://ci.example/1", "https://ci.example/2"])}
+                    a |= {"tried": r.choice([None, None, "1st", "2nd"])}
+                if verb == "proof":
+                    a |= {"key": f"{TREES[head]}:{r.choice('sssst')}:ci", "by": "ci", "reason": "why"}
+                    a |= {"result": r.choice(["green", "red", "unknown"])}
+                    a |= {"run_url": r.choice([None, "https://ci.example/2"]), "proven": r.choice([None, START - 1000])}
             case "pre_receive":
                 a = {"intent": self.intent(0.7), "who": self.who("srv", f"srv{r.choice('12')}", "server")}
                 a |= {"fixer": self.fixer()}
                 a["info"] = self.info(a["intent"]["head"])
             case "post_receive":
-                a = {"head": self.head(), "look": self.look(), "gate": r.choice(["none", "ci"])}
+                a = {"head": self.head(), "look": self.look(), "gate": r.choice(["none", "ci", "ci-first"])}
             case "break":
                 a = {"fence": self.fence(), "by": "carol", "reason": "stuck"}
             case "close":
@@ -322,7 +350,7 @@ class Dice:
             return r.randint(0, 3)
         h = lane.hold
         due = [lane.window, *(t.alive_until for t in lane.queue), *(t.reserved_until for t in lane.queue)]
-        due += [h.deadline, h.deadline, h.cap, h.look[1] if h.look else None] if h else []
+        due += [h.deadline, h.deadline, h.cap, h.ci_until, h.look[1] if h.look else None] if h else []
         ahead = [d for d in due if d and d > lane.now]
         if not ahead or r.random() < 0.1:
             return r.randint(0, 20_000)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prpgate.lock import Granted, Look, MergeLock
+from prpgate.candidate_lock import CandidateLock
+from prpgate.lock import Granted, Look
 from prpgate.model import Intent
 from tests.lock.clocked import Clocked, Scene, pusher, runner, waiter
 from tests.world import Server
@@ -47,7 +48,7 @@ def s(shared: Server) -> Scene:
     shared.redis().flushall()
     one = Scene(shared)
     one.store = Repeating.over(shared.redis(), "example/lock")
-    one.lock = MergeLock(one.store, "main", one.times)
+    one.lock = CandidateLock(one.store, "main", one.times)
     return one
 
 
@@ -80,6 +81,18 @@ def expired(s: Scene) -> Any:
     return s.lock.look(waiter("ben"))
 
 
+def offered(s: Scene) -> Any:
+    """ann's commit is on a candidate branch (gate ci-first)."""
+    lease = s.holds("ann")
+    trial(s).candidate(lease, "h1", "t1:s:ci")
+    return lease
+
+
+def trial(s: Scene) -> CandidateLock:
+    assert isinstance(s.lock, CandidateLock)
+    return s.lock
+
+
 def overdue(s: Scene) -> None:
     landed(s)
     s.later(91)
@@ -100,6 +113,8 @@ CASES: dict[str, tuple[Callable[[Scene], Any], Callable[[Scene, Any], object]]] 
     "pre_receive": (announced, lambda s, _: s.lock.pre_receive(H1, waiter("server"))),
     "pre_receive, unannounced": (lambda s: None, lambda s, _: s.lock.pre_receive(H1, waiter("server"), info=INFO)),
     "leave": (lambda s: (s.holds("ben"), s.land("ann")), lambda s, _: s.lock.leave("ann")),
+    "candidate": (lambda s: s.holds("ann"), lambda s, lease: trial(s).candidate(lease, "h1", "t1:s:ci")),
+    "pick_up": (offered, lambda s, lease: trial(s).pick_up(lease.fence, "h1", "https://ci/1")),
     "state": (announced, lambda s, _: s.lock.state()),
 }
 # These end something: the second time they find it ended, and the caller is told how, as if it had heard the first.
@@ -111,6 +126,12 @@ ENDING: dict[str, tuple[Callable[[Scene], Any], Callable[[Scene, Any], object]]]
     "submit": (expired, lambda s, look: s.lock.submit(look, "in", IN)),
     "verdict, green": (adopted, lambda s, lease: s.lock.verdict("h1", "t1", "s", "ci", "green", lease.fence)),
     "verdict, red": (adopted, lambda s, lease: s.lock.verdict("h1", "t1", "s", "ci", "red", lease.fence)),
+    "proof": (
+        offered,
+        lambda s, lease: trial(s).proof(
+            *(lease.fence, "h1", "t1:s:ci", "green"), by="ci", reason="3 steps passed", run_url="https://ci/1"
+        ),
+    ),
     "break": (lambda s: s.holds("ann"), lambda s, lease: s.lock.break_(lease.fence, "carol", "slow")),
     "post_receive": (announced, lambda s, _: s.lock.post_receive("h1", IN)),
     "close": (lambda s: None, lambda s, _: s.lock.close("carol", "stop")),

@@ -178,13 +178,19 @@ def test_a_green_verdict_from_before_does_not_prove_a_line_that_lands_alone(worl
     assert ann.prp("P1-003").phase == "landed"
 
 
-def test_only_class_ci_proves_with_gate_ci(world: World, server: Server) -> None:
-    (ann,) = office(world, server, "ann", config='gate = "ci"\n' + TOML)
+@pytest.mark.parametrize("gate", ["ci", "ci-first"])
+@pytest.mark.parametrize("known", ["before", "after"])
+def test_only_class_ci_proves_with_gate_ci(world: World, server: Server, gate: str, known: str) -> None:
+    (ann,) = office(world, server, "ann", config=f'gate = "{gate}"\n' + TOML)
     ann.start("P1-003")
     ann.complete("P1-003")
     ann.land("P1-003: all of it")
+    if known == "before":  # the landing is heard of when its tree is green already
+        assert ann.smoke().proven == []
     ann.sync()
-    assert ann.smoke().proven == []
+    if known == "after":
+        assert ann.smoke().proven == []
+    assert ann.prp("P1-003").phase == "landed"
     assert ann.smoke(klass="ci").proven == ["P1-003"]
 
 

@@ -351,8 +351,9 @@ def test_what_is_no_evidence(world: World, server: Server, wrong: str) -> None:
     assert (done.prp.phase, done.prp.fields["verdict"]) == ("completing", None)
 
 
-def test_only_ci_is_evidence_with_gate_ci(world: World, server: Server) -> None:
-    (ann,) = office(world, server, "ann", config='gate = "ci"\n' + TOML)
+@pytest.mark.parametrize("gate", ["ci", "ci-first"])
+def test_only_ci_is_evidence_with_gate_ci(world: World, server: Server, gate: str) -> None:
+    (ann,) = office(world, server, "ann", config=f'gate = "{gate}"\n' + TOML)
     ann.start("P1-003")
     ann.land("P1-003: all of it")
     ann.smoke()

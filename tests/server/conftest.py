@@ -51,6 +51,9 @@ class Guarded(Project):
         with lock.store:
             return [(e.event, e.sha, e.detail) for e in reversed(lock.log(500))]
 
+    def tip_or_none(self, branch: str) -> str | None:
+        return Repo(str(self.remote)).sha(f"refs/heads/{branch}")
+
     def quiet(self) -> None:
         """Wait until no process works in the remote any more: what watches a push goes a moment after it."""
         until = time.monotonic() + 20

@@ -137,6 +137,7 @@ def _say(done: Outcome, out: Output) -> int:
         "base": done.base,
         "state": done.state,
         "position": done.queued.position if done.queued else None,
+        "run_url": done.run_url,
     }
     if shape["landed"]:
         out.say(text, colour="green")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .. import ops
 from ..errors import OK, UsageError
 from ..messages import lane as words
+from ..messages.candidates import waits as candidate_waits
 from ..messages.fixes import goes_first
 from ..messages.land import turn
 from ..output import inert
@@ -34,6 +35,8 @@ def _show(state: LaneState, out: Output) -> None:
     if state.holder:
         until = words.clock(state.holder.deadline_ms / 1000)
         out.say(f"  fence {state.fence}, on {inert(state.holder.host)}, until {until}")
+        if state.candidate:
+            out.say(f"  {candidate_waits(state.candidate)}")
         if state.holder.hotfix:
             out.say(f"  hotfix: {inert(state.holder.hotfix)}")
     for t in state.queue:

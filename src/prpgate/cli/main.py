@@ -315,6 +315,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "every landing: what was claimed, and what the remote was found to have",
             (LANE, arg("-n", "--count", type=int, default=30, metavar="N", help="how many landings (default 30)")),
         ),
+        "ci clean": Verb("candidates:clean", "delete candidate branches of landings that are over (gate ci-first)"),
         "redis-merge-status": Verb("lane:status", "the same as lock status", (LANE,)),
         "why": Verb(
             "claims:why",

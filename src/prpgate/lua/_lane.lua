@@ -188,7 +188,8 @@ local function settle(event)
 end
 
 local OF_A_HOLD = { 'phase', 'holder', 'ticket', 'who', 'since', 'begun', 'deadline', 'cap', 'head', 'base', 'info',
-  'owner', 'key', 'look', 'looker', 'look_until', 'run_url', 'tried', 'dispatched' }
+  'owner', 'key', 'look', 'looker', 'look_until', 'run_url', 'tried', 'dispatched', 'candidate', 'ci_until', 'proof',
+  'proof_reason' }
 
 local function clear() -- whatever holds the lane, or is offered it, ends
   if S.begun then
@@ -392,6 +393,25 @@ local function stop_looking()
   for _, field in ipairs({ 'look', 'looker', 'look_until' }) do put(field, nil) end
 end
 
+-- Gate ci-first: what has landed was green on its candidate branch. It counts as a green run on the lane would.
+local function proven_before(head)
+  local stands = S.key and json(VERDICTS, S.key) or {}
+  if stands.result ~= 'green' then return end
+  mark(head, { verdict = 'green', run_url = stands.run_url })
+  put('reds', nil)
+  put('red_head', nil)
+  if S.closed == 'red' and json(REC, head).fixer then open_lane(stands.by, 'green') end
+end
+
+-- The candidate of the hold that a CI run speaks of is this hold's, and nobody has judged it yet.
+local function its_candidate()
+  return state() == 'held' and S.phase == 'claimed' and current() and S.candidate == A.head
+end
+
+local function ci_has_until(ms) -- the run's next word is due then; what is left of the cap is for the push
+  put('ci_until', math.min(NOW + ms, num('cap') - T.lease_ms))
+end
+
 -- What a look (or the server's own answer) says of the intended head: "in", "base" or "other".
 local function outcome(saw)
   local head, agent = S.head, owner().agent
@@ -404,6 +424,7 @@ local function outcome(saw)
     wait_for_ci()
     put('cap', NOW + T.ci_cap_ms)
   else
+    if saw == 'in' and A.gate == 'ci-first' then proven_before(S.head) end
     free('handover')
   end
   return { record = json(REC, head).record, head = head, attributed = attributed }
@@ -473,6 +494,9 @@ local function view(brief)
     if mine.agent then v.holder.agent, v.holder.prp = mine.agent, mine.prp end -- CI runs in the owner's name
   end
   if S.head then v.head, v.base = S.head, S.base end
+  if S.candidate and S.phase == 'claimed' then
+    v.candidate = { head = S.candidate, left_ms = left('ci_until'), result = S.proof, reason = S.proof_reason }
+  end
   if S.look then v.look = { agent = cjson.decode(S.looker).agent, left_ms = left('look_until') } end
   if S.closed then
     local culprit = S.closed_head and json(REC, S.closed_head) or {}

@@ -54,7 +54,7 @@ for id, one in pairs(plan.waits) do
   wait(id, { seal = one.seal, since = first + one.from, code = code })
 end
 local green = {}
-local classes = plan.gate == 'ci' and { 'ci' } or { 'ci', 'local' }
+local classes = (plan.gate == 'ci' or plan.gate == 'ci-first') and { 'ci' } or { 'ci', 'local' }
 for n, one in ipairs(plan.landings) do
   for _, class in ipairs(classes) do
     local verdict = get(verdicts, one.tree .. ':' .. plan.steps .. ':' .. class)

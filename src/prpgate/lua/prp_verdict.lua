@@ -23,7 +23,8 @@ local detail = cjson.encode({ tree = tree, steps = ARGV[2], class = class, resul
 event('verdict', '', agent, '', detail)
 
 local proven, waiting = {}, redis.call('HGETALL', unproven)
-local counts = class == 'ci' or redis.call('HGET', meta, 'gate') ~= 'ci'
+local gate = redis.call('HGET', meta, 'gate')
+local counts = class == 'ci' or gate ~= 'ci' and gate ~= 'ci-first'
 if #waiting > 0 and counts and verdict.result ~= 'unknown' then
   local newest = 0
   local all = redis.call('ZRANGE', landings, 0, -1, 'WITHSCORES')

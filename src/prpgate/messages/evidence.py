@@ -21,7 +21,7 @@ def not_green(prp_id: str, found: Evidence, config: Config) -> UserError:
             hint="No [[smoke]] step is declared in prp.toml, so nothing can become green. Declare one and land that.",
             next_action="prp smoke",
         )
-    ours = config.gate != "ci"
+    ours = config.gate not in ("ci", "ci-first")
     here = f"git pull --rebase --autostash && prp smoke && prp complete {prp_id}"
     return UserError(
         first,

@@ -6,6 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..errors import CouldNotTell, UsageError, UserError
+from ..output import inert
 from .fixes import goes_first, short, taken_back
 from .lane import PHASES, clock, free_in_s, holder_words, nth, place, span
 from .smoke import HOW_TO_DECLARE
@@ -65,6 +66,9 @@ STAGES = {
     "merging": "merging into it, in a working tree of its own",
     "reverting": "taking it back, in a working tree of its own",
     "gate": "smoke gate on exactly this commit",
+    "candidate": "pushing a candidate",
+    "waiting-for-ci": "waiting for CI",
+    "smoking": "smoking in CI",
     "pushing": "pushing",
     "looking": "asking the remote",
 }
@@ -86,6 +90,7 @@ def outcome(o: Outcome) -> str:
     count = f"{o.commits} commit{'' if o.commits == 1 else 's'}"
     if o.state == "landed":
         text = f"Landed: {count} on {lane}, {sha}."
+        text += f" It was green before: {inert(o.run_url)}" if o.run_url else ""
     elif o.state == "ci":
         text = f"Landed: {count} on {lane}, {sha}. CI has it now, and the lane until it says."
     elif o.state == "up-to-date":

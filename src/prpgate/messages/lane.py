@@ -70,6 +70,7 @@ PHASES = {
     "claimed": "about to push",
     "intent": "pushing",
     "accepting": "pushing",
+    "candidate": "waiting for CI",
     "landed": "waiting for CI",
     "smoking": "in CI",
 }
@@ -94,8 +95,8 @@ def free_in_s(state: LaneState) -> float:
     h = state.holder
     if h is None:
         return state.window_ms / 1000
-    latest = max(0.0, h.deadline_ms / 1000)
-    if state.hold_p50_ms and h.phase not in ("landed", "smoking"):
+    latest = max(0.0, ((h.cap_ms or 0.0) if state.candidate else h.deadline_ms) / 1000)
+    if state.hold_p50_ms and (state.candidate or h.phase not in ("landed", "smoking")):
         return min(latest, max(1.0, (state.hold_p50_ms - h.since_ms) / 1000))
     return latest
 

@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors", "model", "data"),
     ("output", "messages"),
     (
+        "options",
         "config",
         "id_pattern",
         "gitrepo",
@@ -59,7 +60,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("registry", "mail"),
     ("rebuild", "settle", "verify", "history", "verdicts", "gate_runs"),
-    ("break_glass", "allowance", "lane", "watcher", "receive", "observing"),
+    ("break_glass", "allowance", "lane", "watcher", "receive", "observing", "lane_log"),
     ("job", "lookout", "proving", "revert", "land"),
     (
         "ops",

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from .events import Event
     from .grip import Grip
     from .history import History
+    from .lane_log import LandingSeen
     from .lane_state import LaneState, LogEvent
     from .mail import Acked, Inbox, Sent
     from .milestone import Done
     from .model import Finding
-    from .ops import LandingSeen
     from .outcomes import Queued
     from .prps import Note, PrpState, SyncReport
     from .registry import Entry

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from . import id_pattern
 from .errors import UsageError
+from .options import FILE as FILE
+from .options import LONGEST_GLOB, MOST_GLOBS, Reader
 
-FILE = "prp.toml"
 GATES = ("none", "local", "ci", "ci-first")
 SCOPES = ("machine", "team")
 UNCLAIMED = ("take", "refuse")
@@ -25,7 +26,6 @@ WIP_STATUSES = ("in_progress", "completing", "landed")
 GATE_STEP_S, MOST_S = 600, 6 * 3600  # a step of a milestone's gate: when it names no time-out, and at most
 DEFAULT_ID_PATTERN = "(P[0-9]|PRP)-[0-9]+"
 NAME = re.compile(r"[^\s\x00-\x20\x7f~^:\\-][^\x00-\x20\x7f~^:\\]*")  # no option, no control character, no space
-LONGEST_GLOB, MOST_GLOBS = 200, 100  # of agents, ids and paths: the store compares them, and serves nobody meanwhile
 PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 CANDIDATES = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]*/)+")  # a folder of branches
 
@@ -129,98 +129,7 @@ class Config(NamedTuple):
         return int(fence) if fence != ref and fence.isascii() and fence.isdigit() else None
 
 
-class _Reader:
-    """Takes options out of the parsed file one by one, checks their type, and notes where they came from."""
-
-    def __init__(self, data: dict[str, Any], source: str) -> None:
-        self.data, self.source = data, source
-        self.where: dict[str, str] = {}
-        self.taken: set[str] = set()
-
-    def wrong(self, option: str, value: object, want: str) -> UsageError:
-        return UsageError(
-            f"{self.source}: {option} = {value!r} is not {want}.",
-            code="config",
-            hint="Nothing was changed.",
-            next_action=f"git diff HEAD -- :/{FILE}",
-        )
-
-    def take(self, option: str, default: Any, kind: type, want: str) -> Any:
-        node: Any = self.data
-        for part in option.split("."):
-            node = node.get(part) if isinstance(node, dict) else None
-        self.taken.add(option)
-        self.where[option] = "default" if node is None else self.source
-        if node is None:
-            return default
-        if not isinstance(node, kind) or (kind is int and isinstance(node, bool)):
-            raise self.wrong(option, node, want)
-        return node
-
-    def text(self, option: str, default: str, allowed: tuple[str, ...] = ()) -> str:
-        value: str = self.take(option, default, str, "a text")
-        if allowed and value not in allowed:
-            raise self.wrong(option, value, "one of " + ", ".join(allowed))
-        return value
-
-    def seconds(self, option: str, default: int, least: int = 1) -> int:
-        return self.number(option, default, least, "a whole number of seconds")
-
-    def number(self, option: str, default: int, least: int, what: str = "a whole number") -> int:
-        value: int = self.take(option, default, int, what)
-        if value < least:
-            raise self.wrong(option, value, f"{what} from {least} up")
-        return value
-
-    def texts(self, option: str, default: tuple[str, ...], least: int = 1) -> tuple[str, ...]:
-        value = self.take(option, list(default), list, "a list of texts")
-        if len(value) < least or not all(isinstance(v, str) and v for v in value):
-            raise self.wrong(option, value, "a list of texts" + (" with at least one in it" if least else ""))
-        return tuple(value)
-
-    def limit(self, option: str) -> int | None:
-        value: int | None = self.take(option, None, int, "a whole number")
-        if value is not None and value < 1:
-            raise self.wrong(option, value, "a whole number from 1 up")
-        return value
-
-    def limits(self, option: str, allowed: tuple[str, ...] = ()) -> dict[str, int]:
-        found: dict[str, int] = self.take(option, {}, dict, "a table of whole numbers")
-        for name, value in found.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise self.wrong(f"{option}.{name}", value, "a whole number from 1 up")
-            if allowed and name not in allowed:
-                raise self.wrong(option, name, "one of " + ", ".join(allowed))
-            if len(name) > LONGEST_GLOB or len(found) > MOST_GLOBS:
-                most = f"a table of at most {MOST_GLOBS} names of at most {LONGEST_GLOB} letters"
-                raise self.wrong(option, f"{name[:40]} ...", most)
-        return found
-
-    def lists(self, option: str) -> dict[str, tuple[str, ...]]:
-        """A table whose values are a text, or a list of texts."""
-        found: dict[str, tuple[str, ...]] = {}
-        for name, value in self.take(option, {}, dict, "a table").items():
-            items = [value] if isinstance(value, str) else value
-            if not isinstance(items, list) or not items or not all(isinstance(v, str) and v for v in items):
-                raise self.wrong(f"{option}.{name}", value, "a text or a list of texts")
-            if len(items) > MOST_GLOBS or any(len(i) > LONGEST_GLOB for i in items):
-                most = f"at most {MOST_GLOBS} texts of at most {LONGEST_GLOB} letters"
-                raise self.wrong(f"{option}.{name}", f"{str(value)[:40]} ...", most)
-            found[name] = tuple(items)
-            self.taken.add(f"{option}.{name}")
-        return found
-
-    def leftovers(self) -> tuple[str, ...]:
-        found = []
-        for key, value in self.data.items():
-            if isinstance(value, dict):
-                found += [f"{key}.{k}" for k in value if f"{key}.{k}" not in self.taken]
-            elif key not in self.taken:
-                found.append(key)
-        return tuple(found)
-
-
-def _gate(reader: _Reader, option: str) -> tuple[SmokeStep, ...]:
+def _gate(reader: Reader, option: str) -> tuple[SmokeStep, ...]:
     """[[gates.validated]] and the like: a list of steps, or one step as a table with `run`."""
     gates = reader.data.get("gates")
     one = gates.get(option.partition(".")[2]) if isinstance(gates, dict) else None
@@ -229,7 +138,7 @@ def _gate(reader: _Reader, option: str) -> tuple[SmokeStep, ...]:
     return _steps(reader, GATE_STEP_S, option, MOST_S)
 
 
-def _steps(reader: _Reader, budget_s: int, option: str = "smoke", most_s: int | None = None) -> tuple[SmokeStep, ...]:
+def _steps(reader: Reader, budget_s: int, option: str = "smoke", most_s: int | None = None) -> tuple[SmokeStep, ...]:
     """The steps of one option. `budget_s` is a step's time-out when it names none, and the most unless `most_s` is."""
     steps: list[SmokeStep] = []
     for n, raw in enumerate(reader.take(option, [], list, f"a list of [[{option}]] tables")):
@@ -258,7 +167,7 @@ def _steps(reader: _Reader, budget_s: int, option: str = "smoke", most_s: int | 
     return tuple(steps)
 
 
-def _changed(reader: _Reader, where: str, value: object) -> tuple[str, ...]:
+def _changed(reader: Reader, where: str, value: object) -> tuple[str, ...]:
     """Globs of paths, as `paths` of a PRP takes them."""
     if value is None:
         return ()
@@ -272,12 +181,12 @@ def _changed(reader: _Reader, where: str, value: object) -> tuple[str, ...]:
     return tuple(i.removeprefix("./").strip("/") for i in items)
 
 
-def _suspect(r: _Reader) -> int | None:
+def _suspect(r: Reader) -> int | None:
     given = r.take("claim.suspect", None, int, "a whole number of seconds")
     return None if given is None else r.seconds("claim.suspect", 0, 0)
 
 
-def _wip(r: _Reader) -> Wip:
+def _wip(r: Reader) -> Wip:
     return Wip(
         r.limit("wip.per_agent"),
         r.limit("wip.total"),
@@ -288,14 +197,14 @@ def _wip(r: _Reader) -> Wip:
     )
 
 
-def _phases(r: _Reader) -> tuple[str, ...]:
+def _phases(r: Reader) -> tuple[str, ...]:
     names = r.take("phases.names", [], list, "a list of texts")
     if not all(isinstance(n, str) and n.strip() and len(n) <= 40 for n in names) or len(set(names)) < len(names):
         raise r.wrong("phases.names", names, "a list of different, short texts")
     return tuple(names)
 
 
-def _phase_roles(r: _Reader) -> dict[str, str]:
+def _phase_roles(r: Reader) -> dict[str, str]:
     found = r.take("phases.roles", {}, dict, "a table of phase = role")
     for name, role in found.items():
         if name not in _phases(r) or not isinstance(role, str) or not role:
@@ -303,14 +212,14 @@ def _phase_roles(r: _Reader) -> dict[str, str]:
     return dict(found)
 
 
-def _one_line(r: _Reader, option: str, default: str) -> str:
+def _one_line(r: Reader, option: str, default: str) -> str:
     value = r.text(option, default)
     if not value.strip() or not value.isprintable() or len(value) > LONGEST_GLOB:
         raise r.wrong(option, value, "a name in one line")
     return value
 
 
-def _repository(r: _Reader) -> str:
+def _repository(r: Reader) -> str:
     value = r.text("ci.repository", "")
     if value and not SLUG.fullmatch(value):
         raise r.wrong("ci.repository", value, 'a repository, as "owner/name"')
@@ -328,7 +237,7 @@ def parse(text: str, source: str) -> Config:
             hint="Nothing was changed.",
             next_action=f"git diff HEAD -- :/{FILE}",
         ) from None
-    r = _Reader(data, source)
+    r = Reader(data, source)
     project = r.text("project", "")
     if not PROJECT.fullmatch(project) or ".." in project:
         raise UsageError(

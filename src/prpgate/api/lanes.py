@@ -8,7 +8,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING
 
-from .. import identity, ops
+from .. import identity, lane_log, ops
 from ..errors import StoreDown
 from ..messages import api as say
 from ..messages.prps import unknown
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from ..grip import Grip
     from ..job import Outcome, Stage
+    from ..lane_log import LandingSeen
     from ..lane_state import LaneState, LogEvent
-    from ..ops import LandingSeen
     from ..outcomes import Queued
 
 
@@ -63,7 +63,7 @@ class Lanes(Face):
 
     def landings(self, name: str | None = None, *, count: int = 30) -> list[LandingSeen]:
         """Every landing, newest first: what was claimed, and what the remote was found to have."""
-        return ops.landings(self._lock(name), count)
+        return lane_log.landings(self._lock(name), count)
 
     def close_lane(self, reason: str, name: str | None = None) -> None:
         """Take only fixes from now on, until a person opens the lane."""

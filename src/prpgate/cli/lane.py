@@ -6,7 +6,7 @@ import time
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from .. import ops
+from .. import lane_log, ops
 from ..errors import OK, UsageError
 from ..messages import lane as words
 from ..messages.candidates import waits as candidate_waits
@@ -136,10 +136,10 @@ def landings(args: argparse.Namespace, out: Output) -> int:
     session = ops.Session(url=args.redis_url)
     found = []
     for name in session.lanes(args.lane):
-        found += ops.landings(session.lock(name), args.count)
+        found += lane_log.landings(session.lock(name), args.count)
     found.sort(key=lambda one: one.time_ms)
     found = found[-args.count :]
-    out.answer(landings=[ops.landing_json(one) for one in found])
+    out.answer(landings=[lane_log.as_json(one) for one in found])
     if not out.json:
         rows = [
             (words.moment(f"{one.time_ms}-0"), one.lane, one.agent or "", one.sha[:10], one.claimed, one.found)

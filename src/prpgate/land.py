@@ -33,6 +33,7 @@ from .job import WAITING as WAITING
 from .job import Ears as Ears
 from .job import Job as Job
 from .job import Outcome as Outcome
+from .job import Overtaken as Overtaken
 from .job import Stage as Stage
 from .job import alone, may_hotfix
 from .job import check as check
@@ -96,10 +97,6 @@ def _has_it(repo: Repo, config: Config, what: Job) -> str | None:
     return tip if tip and repo.is_ancestor(what.head, tip) else None
 
 
-class _Overtaken(Exception):
-    """Somebody pushed past the lock: the tip is another now."""
-
-
 class _Landing:
     """One call of `land`."""
 
@@ -137,7 +134,7 @@ class _Landing:
                 outcome = self._holding(got)
                 done = True
                 return outcome
-            except _Overtaken:
+            except Overtaken:
                 continue
             except KeyboardInterrupt:
                 if self.landed is None:
@@ -348,7 +345,7 @@ class _Landing:
         if saw == "other" and (look.tip or ZERO) == intent.base:
             raise say.remote_refused(self.what.lane, pushed.text)
         if saw == "other":
-            raise _Overtaken
+            raise Overtaken
         return Outcome(UNSEEN, self.what, intent.head, intent.base, text=pushed.text)
 
     def _look(self, intent: Intent, times: int) -> tuple[str, Look]:

@@ -9,7 +9,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import break_glass, identity, policy, pushing
+from . import break_glass, identity, merged, policy, pushing
 from .config import FILE
 from .errors import CouldNotTell, StoreDown, UserError
 from .gitrepo import Repo, lane_of
@@ -352,8 +352,10 @@ def observe(repo: Repo, config: Config, state: LaneState, intent: Intent | None 
     tip = repo.remote_tip(config.remote, state.name).sha
     if tip and not repo.has(tip):
         repo.fetch_tip(config.remote, state.name)
+    made = merged.found(repo, config, state.pulls, tip) or None
+    state, intent = merged.under(state, intent, made or ())
     if intent and tip == intent.head and state.seen == intent.base and not state.kept and not repo.shallow:
-        return "in", Look(tip=tip, since=intent.base, heads=[tip], foreign=[], moved=[])  # it is all that came
+        return "in", Look(tip, intent.base, [tip], [], [], made)  # it is all that came
     kept = {k.head: k.base for k in state.kept}
     if intent:
         kept[intent.head] = intent.base
@@ -366,14 +368,14 @@ def observe(repo: Repo, config: Config, state: LaneState, intent: Intent | None 
                 code="shallow",
                 next_action="git fetch --unshallow",
             )
-        return saw, Look(tip=tip, since=SHALLOW, heads=inside, foreign=[], moved=[])
+        return saw, Look(tip, SHALLOW, inside, [], [], made)
     moved = [h for h, base in kept.items() if h not in inside and (tip or ZERO) != base]
     since = state.seen or (intent.base if intent and intent.base != ZERO else "")
     foreign: list[str] = []
     if tip and since and repo.is_ancestor(since, tip):
         own = {c for h in inside for c in _range(repo, kept[h], h)}
         foreign = [c for c in repo.commits(since, tip, "--first-parent") if c not in own][-FOREIGN_MOST:]
-    return saw, Look(tip=tip, since=state.seen or "", heads=inside, foreign=foreign, moved=moved)
+    return saw, Look(tip, state.seen or "", inside, foreign, moved, made)
 
 
 def _range(repo: Repo, base: str, head: str) -> list[str]:

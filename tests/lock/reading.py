@@ -434,6 +434,7 @@ class Lane:
 
     def outcome(self, a: dict[str, Any], saw: str) -> dict[str, Any]:
         h = self.hold
+        self.go_over(a["look"])
         assert h and h.head
         if saw == "base":
             self.keep(h.head)
@@ -488,9 +489,36 @@ class Lane:
         known = self.records.get(head, {})
         return str(known.get("base", "")) if known.get("record") in ("landed", "late") else None
 
+    def go_over(self, look: dict[str, Any] | None) -> None:
+        """A pull request's head landed as a commit that the host made: from now on that commit is the landing."""
+        h = self.hold
+        for head, sha, base, tree in (look or {}).get("made", []):
+            mine = h is not None and h.head == head and h.base is not None
+            known = self.records.get(head, {})
+            if not (mine or head in self.kept) or "pull" not in known or "pulled" in known or sha == head:
+                continue
+            there, new = self.records.get(sha, {}), self.records.pop(head)
+            new |= {k: there[k] for k in ("verdict", "run_url", "unproven") if k in there}
+            rank = ("", *FACTS)
+            if there.get("record") in FACTS and rank.index(there["record"]) > rank.index(
+                new["record"] if new["record"] in FACTS else ""
+            ):
+                new["record"] = there["record"]
+            new |= {"pulled": head, "base": base, "tree": tree}
+            self.records[sha] = new
+            self.note("merged", new.get("agent"), sha, head, fence=int(new["fence"]))
+            if self.kept.pop(head, None) is not None:
+                self.kept[sha] = {**new, "record": "unseen"}
+            if mine and h:
+                h.head, h.base = sha, base
+                h.info = {**{k: v for k, v in (h.info or {}).items() if k != "pull"}, "tree": tree}
+                if "steps" in h.info:
+                    h.key = f"{tree}:{h.info['steps']}:ci"
+
     def attribute_look(self, look: dict[str, Any] | None) -> bool:
         if look is None:
             return False
+        self.go_over(look)
         whole: bool = look["since"] == (self.seen or "")  # else somebody else has looked meanwhile: heads only
         foreign: list[str] = []
         if whole and self.seen is not None:

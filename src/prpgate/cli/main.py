@@ -245,6 +245,13 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 ),
                 arg("--for", dest="prp", metavar="ID", help="the PRP that it is for (default: what its commits name)"),
                 arg(
+                    "--pr",
+                    type=int,
+                    metavar="N",
+                    help="merge this pull request in your turn, through the host's API, at the head that was judged "
+                    '(via = "pr" in prp.toml: the one of your branch)',
+                ),
+                arg(
                     "--wait",
                     type=float,
                     metavar="SECONDS",

@@ -1,0 +1,85 @@
+"""Pull requests that somebody merged by the button: each is told once what became of it, so that nobody has to ask."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from .errors import HostRefused
+from .lock import MergeLock
+from .messages import sign as say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .config import Config
+    from .gitrepo import Repo
+    from .host import Host, Pull
+    from .lane_state import LogEvent, Record
+    from .store.client import Store
+
+LOOK_BACK, MOST = 200, 20  # events of the log; commits that one of them may stand for
+KEPT_MS = 30 * 24 * 3600 * 1000
+BEGINS = ("acquire", "claim", "adopt")
+ENDS = ("release", "leave", "expired", "break")
+
+
+def tell(repo: Repo, config: Config, host: Host, store: Store, lane: str) -> list[str]:
+    """Comment on what was merged outside and is judged; what was said, in words. Raises StoreDown, HostDown,
+    HostRefused."""
+    lock, client, key = MergeLock(store, lane, config.times), store.redis, store.keys.told(lane)
+    events = lock.log(LOOK_BACK)
+    said = []
+    for event, sha in _foreign(repo, events):
+        with store.faults():
+            if client.hexists(key, sha):
+                continue
+        record = lock.record(sha)
+        if record is None or record.record != "foreign" or not _judged(config, record):
+            continue
+        pull = _merged(host, lane, sha)
+        if pull and not any(c.text.startswith(say.MARK) for c in host.comments(pull.number)):
+            host.comment(pull.number, say.outside(lane, _holder(config, events, event), config.gate, record))
+            said.append(say.told(lane, pull.number, sha))
+        _done(store, key, sha)
+    return said
+
+
+def _done(store: Store, key: str, sha: str) -> None:
+    client: Any = store.redis
+    with store.faults():
+        client.hset(key, sha, str(int(time.time())))
+        client.pexpire(key, KEPT_MS)
+
+
+def _foreign(repo: Repo, events: list[LogEvent]) -> Iterator[tuple[LogEvent, str]]:
+    """Each commit that nobody announced, and the event that found it: one event may stand for several."""
+    for event in events:
+        if event.event != "foreign-push" or not event.sha or not repo.has(event.sha):
+            continue
+        count = min(MOST, int(event.detail)) if event.detail.isdigit() else 1
+        for sha in repo.text("rev-list", "--first-parent", f"--max-count={count}", event.sha, "--").split():
+            yield event, sha
+
+
+def _judged(config: Config, record: Record) -> bool:
+    return config.gate != "ci" or record.verdict in ("green", "red") or record.unproven
+
+
+def _merged(host: Host, lane: str, sha: str) -> Pull | None:
+    try:
+        found = host.commit_pulls(sha)
+    except HostRefused as e:
+        if e.status not in (404, 422):
+            raise
+        return None  # its API does not have this commit
+    return next((p for p in found if p.merged and p.base_ref == lane and p.merge_sha == sha), None)
+
+
+def _holder(config: Config, events: list[LogEvent], found: LogEvent) -> str | None:
+    """Who held the lane when it was found. `events` are newest first."""
+    before = events[events.index(found) + 1 :]
+    mine = [e for e in before if e.fence == found.fence]
+    ended = any(e.event in ENDS or (e.event == "landed" and config.gate != "ci") for e in mine)
+    ended = ended or any(e.event == "verdict" and e.detail in ("green", "red") for e in mine)
+    return None if ended else next((e.agent for e in mine if e.event in BEGINS and e.agent), None)

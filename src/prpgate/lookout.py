@@ -1,5 +1,5 @@
 """A waiter's lookout: while somebody waits in line for a landing to be judged, the first of those who are there asks
-the host about it, in a thread with a connection of its own."""
+the host about it, in a thread with a connection of its own. The next two stand by, in case the first cannot ask."""
 
 from __future__ import annotations
 
@@ -24,17 +24,22 @@ if TYPE_CHECKING:
     from .store.client import Store
 
 STORE_S = 5.0
-END_S = 1.0  # a look that is under way may go on for a moment; nobody waits for it
+STAND_BY = 3  # waiters that look, or would if those before them do not
 
 
 class Lookout:
-    """Nothing happens until `answered` says that it is this waiter's to look."""
+    """Nothing happens until `answered` says that it is this waiter's to look.
+
+    When the block ends, a look that is under way goes on beside the landing, because what a verdict proves has to be
+    written down; the process ends after it (`observing.ASK_S` and a sync, at most).
+    """
 
     def __init__(self, config: Config, root: str, url: str | None, lane: str, who: Who, ears: Ears) -> None:
         self.config, self.root, self.url = config, root, url
         self.lane, self.ticket, self.agent, self.ears = lane, who.ticket, who.agent, ears
         self._wanted, self._over = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="lookout", daemon=True)
+        self._first = False
+        self._thread = threading.Thread(target=self._watch, name="lookout")
 
     def __enter__(self) -> Self:
         return self
@@ -42,8 +47,6 @@ class Lookout:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._wanted.set()
-        if self._thread.ident is not None:
-            self._thread.join(END_S)
 
     def wait(
         self, lock: MergeLock, who: Who, *, max_wait_s: float, on_change: Callable[[Queued], bool | None], fixer: bool
@@ -52,21 +55,24 @@ class Lookout:
         return waiting.wait(lock, who, max_wait_s=max_wait_s, on_change=on_change, fixer=fixer, on_answer=self.answered)
 
     def answered(self, answer: Queued) -> None:
-        """What the store said to this waiter: is there anything to look at, and is it the first who is there?"""
+        """What the store said to this waiter: is there anything to look at, and is it among the first who are there?"""
         s = answer.state
         observed = self.config.ci_observe == "status" and s.phase in (LANDED, SMOKING)
-        first = next((p.id for p in s.queue if p.kind == WAITING), None)
-        if self.config.gate != "ci" or first != self.ticket or not (observed or s.redispatch_due):
+        if self.config.gate != "ci" or not (observed or s.redispatch_due):
             self._wanted.clear()
             return
+        there = [p.id for p in s.queue if p.kind == WAITING][:STAND_BY]
+        if self.ticket not in there:
+            self._wanted.clear()
+            return
+        self._first = there[0] == self.ticket
         self._wanted.set()
         if self._thread.ident is None and not self._over.is_set():
             with held_back():  # interrupts are for the thread that can clean up
                 self._thread.start()
 
     def _tell(self, text: str) -> None:
-        if not self._over.is_set():
-            self.ears.line("ci", text)
+        self.ears.line("ci", text)
 
     def _watch(self) -> None:
         from .observing import STANDING, Observer
@@ -74,7 +80,7 @@ class Lookout:
 
         store: Store | None = None
         observer: Observer | None = None
-        pause_s = 0.0
+        pause_s = 0.0 if self._first else 2.0 * self.config.ci_poll_s  # the first is the one to look
         while not self._over.wait(pause_s):
             self._wanted.wait()
             if self._over.is_set():

@@ -112,6 +112,7 @@ class Observer:
         except HostDown as e:
             self.pause_s = min(max(e.retry_s or 0, 3 * self.config.ci_poll_s), MOST_PAUSE_S)
             down, self._down = self._down, True
+            self.leave(name)  # it may answer another
             return [*found, *([] if down else [News(DOWN, name, say.host_down(e), error=e)])]
         return found
 

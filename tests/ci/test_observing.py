@@ -194,6 +194,19 @@ def test_a_commit_of_somebody_elses_clone_is_fetched_to_be_judged(s: Scene, worl
     assert s.verdict(head) == "green"
 
 
+def test_what_a_host_says_is_shown_inert(s: Scene) -> None:
+    head = s.land()
+    s.fake.add_check(head, conclusion="cancelled\n::error::x")
+    look = s.observer()
+    (news,) = look.look("main")
+    assert (news.result, "\n" in news.text) == ("unknown", False)
+    s.fake.checks[-1] |= {"conclusion": "failure", "html_url": "https://host.example/\x1b[2J\nmain: green"}
+    (news,) = look.look("main")
+    closed = s.lock.state().closed
+    assert closed
+    assert (news.result, "\n" in news.text + closed.reason, "\x1b" in news.text) == ("red", False, False)
+
+
 # --- who looks -------------------------------------------------------------------------------------------------------
 
 
@@ -263,6 +276,8 @@ def test_a_host_that_does_not_answer_changes_nothing_and_is_said_once(s: Scene, 
     assert news.kind == DOWN
     assert look.pause_s == (60 if fault == RATE_LIMIT else 3)
     assert look.look("main") == []
+    s.fake.fail(500, times=1)
+    assert kinds(s.observer("ben").look("main")) == [DOWN]  # he may look: it could answer him
     after = s.lock.state()
     assert (after.phase, after.fence, after.closed, s.verdict(head)) == ("landed", before.fence, None, None)
     assert kinds(look.look("main")) == [BACK, VERDICT]

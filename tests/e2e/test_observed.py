@@ -53,7 +53,7 @@ class Started:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.ended()
 
     def _read(self, stream: Any, lines: list[str]) -> None:
         for line in stream:
@@ -63,6 +63,9 @@ class Started:
         code = self.process.wait(WAIT_S)
         for one in self.readers:
             one.join(5)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream:
+                stream.close()
         return Result(code, "".join(self.lines), "".join(self.said))
 
     def stop(self, how: int = signal.SIGINT) -> Result:
@@ -146,6 +149,27 @@ def test_a_waiter_reads_the_hosts_check_and_lands(observed: tuple[Project, FakeG
     assert [one["found"] for one in json.loads(ana.prp("lane", "log", "-n", "2", "--json").out)["landings"]]
 
 
+def test_where_the_first_in_line_cannot_ask_the_next_does(observed: tuple[Project, FakeGithub]) -> None:
+    project, fake = observed
+    ana, ben, cem = project.ana, join(project, fake, "ben"), join(project, fake, "cem")
+    cem.env["GITHUB_TOKEN"] = "no longer valid"
+    work(ana, "one")
+    ana.prp("land")
+    fake.add_check(project.tip(), conclusion="success")
+    work(ben, "two")
+    work(cem, "three")
+    fake.fail(500, times=1)
+    with Started(cem, "land") as first:
+        until(ana, waiting=1)
+        with Started(ben, "land", "--wait", "3") as second:
+            landed = first.ended()
+            assert landed.code == 0, landed
+            assert "the host is not asked" in landed.err
+            assert second.ended().code == 75
+    assert project.subjects()[0] == "work on three"
+    assert fake.asked("check-runs")[-1].status == 200
+
+
 def test_several_in_a_row_with_a_red_in_the_middle(observed: tuple[Project, FakeGithub]) -> None:
     project, fake = observed
     ana, ben = project.ana, join(project, fake, "ben")
@@ -218,7 +242,7 @@ def test_a_cron_job_reconciles_and_says_what_it_did(observed: tuple[Project, Fak
     project, fake = observed
     ana = project.ana
     toml = ana.read("prp.toml")
-    ana.commit_files("Quick", {"prp.toml": toml.replace("ci.poll = 1", "ci.poll = 1\nlane.ci_wait = 1", 1)})
+    ana.commit_files("Quick", {"prp.toml": toml.replace("[lane]\n", "[lane]\nci_wait = 1\n", 1)})
     ana.prp("land")
     fake.add_check(project.tip(), conclusion="success")
     assert "green; the lane goes on" in ana.prp("ci", "reconcile").out

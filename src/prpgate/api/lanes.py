@@ -120,9 +120,10 @@ class Lanes(Face):
         "held" when the time is over, LaneClosed when the lane takes only fixes. Look at `lost()` before each step that
         needs the lock: a hold ends at its cap, when somebody breaks it, or when the store stays away for a lease.
         """
-        from .. import lane, waiting
+        from .. import land, lane, waiting
         from ..grip import Grip
         from ..lock import Closed, Granted
+        from ..lookout import Lookout
         from ..messages import lane as lane_say
 
         session, lock = self._session, self._lock(name)
@@ -140,7 +141,16 @@ class Lanes(Face):
         if stop:
             stop.wakes(lambda: lock.wake(who.ticket))
         asked = stop.asked if stop else None
-        got = waiting.wait(lock, who, max_wait_s=wait_s, on_change=changed, keep=False, stop=asked)
+        ears = land.Ears(deaf, deaf, deaf, deaf)
+        with Lookout(session.config, session.repo.root, session.url, lock.lane, who, ears) as lookout:
+            got = waiting.wait(
+                *(lock, who),
+                max_wait_s=wait_s,
+                on_change=changed,
+                keep=False,
+                stop=asked,
+                on_answer=lookout.answered,
+            )
         if isinstance(got, Closed):
             raise lane_say.closed(got.state)
         if not isinstance(got, Granted):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .transport import Reply, Transport
 
 PAGE, MOST_PAGES = 100, 30
+MOST_SAID = 300  # letters of a refusal that are passed on
 SLOW_DOWN_S = 60.0  # when the host says "slow down" and not for how long
 LONGEST_TEXT, LONGEST_STATUS = 65_000, 140  # of a comment or a check's text; of a status
 
@@ -52,10 +53,10 @@ class Github:
         if (retry_s := _retry_s(reply)) is not None:
             raise say.busy(self.address, retry_s)
         said = as_json(reply.body)
-        why = str(said.get("message", "")) if isinstance(said, dict) else ""
+        why = " ".join(str(said.get("message", "")).split())[:MOST_SAID] if isinstance(said, dict) else ""
         if reply.status >= 500:
             raise say.down(self.address, f"status {reply.status} {why}".strip())
-        raise say.refused(self.address, f"{method} {path.partition('?')[0]}", reply.status, why[:300])
+        raise say.refused(self.address, f"{method} {path.partition('?')[0]}", reply.status, why)
 
     def _pages(self, path: str, field: str | None = None, **query: str | None) -> Iterator[dict[str, Any]]:
         """All items of a list, page by page; `field` where the list is inside an object."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError, UserError
+from ..output import inert
 
 if TYPE_CHECKING:
     from ..host import CheckRun
@@ -12,11 +13,11 @@ if TYPE_CHECKING:
 NO_WORKFLOW = "[ci] workflow is empty in prp.toml, so nobody starts one"
 STORE_AWAY = "The store does not answer; still watching. {}"
 STORE_BACK = "The store answers again."
-NOTHING_DUE = "Nothing is due: no landing waits for CI."
 LONGEST = 200  # of what the host says of a run
 
 
 def short(text: str) -> str:
+    text = inert(text)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 

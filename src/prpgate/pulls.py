@@ -123,7 +123,8 @@ def words(repo: Repo, pull: Pull, base: str, way: str, ids: Sequence[str]) -> Wo
     if way == REBASE:
         return Words("", "")
     title = _line(pull.title) or f"Pull request {pull.number}"
-    trailers = [f"Prp: {one}" for one in ids]
+    trailers = [*(f"Prp: {one}" for one in ids), f"Pull-Head: {pull.head_sha}"]  # never empty: a host would put the
+    # pull request's title there, and a title can look like a trailer
     if way == MERGE:
         return Words(f"Merge pull request #{pull.number}: {title}", "\n".join(trailers))
     messages = repo.messages(repo.maybe("merge-base", base, pull.head_sha), pull.head_sha)

@@ -75,6 +75,16 @@ def show(repo: Repo, config: Config, host: Host, store: Store, lane: str) -> Use
     return None
 
 
+def follow(repo: Repo, config: Config, store: Store, lane: str) -> UserError | None:
+    """`show`, for who has not asked the host for anything yet."""
+    from .host import choose
+
+    try:
+        return show(repo, config, choose.of(repo, config, timeout_s=ASK_S), store, lane)
+    except HostRefused as e:
+        return e
+
+
 def allow(config: Config, host: Host, store: Store, lane: str, pull: Pull, agent: str) -> None:
     """The lane is this pull request's: its own status must not stand in the way of its landing."""
     if not wanted(config):

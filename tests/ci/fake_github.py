@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 TOKEN = "fake-token-for-tests"
 CUT, SLOW, RATE_LIMIT = "cut", "slow", "rate-limit"
+CUT_AFTER = "cut-after"  # what was asked is done, and the answer is lost
 WHO = {"GIT_AUTHOR_NAME": "host", "GIT_AUTHOR_EMAIL": "host@example.org"}
 WHO |= {"GIT_COMMITTER_NAME": "host", "GIT_COMMITTER_EMAIL": "host@example.org"}
 NOW = "%Y-%m-%dT%H:%M:%SZ"
@@ -80,6 +81,7 @@ class FakeGithub:
         self.workflows: set[str] = {"smoke.yml"}
         self.inputs: set[str] = {"sha", "fence"}  # that the workflows declare
         self.redirect = ""  # where the next request is sent instead
+        self.on_request: Callable[[str], None] | None = None  # called with "METHOD path" before it is answered
         self.on_dispatch: Callable[[dict[str, Any]], None] | None = None
         self.requests: list[Asked] = []
         self.dispatches: list[dict[str, Any]] = []  # {"workflow", "ref", "inputs"}
@@ -500,12 +502,18 @@ class _Handler(BaseHTTPRequestHandler):
                 self.host._faults.remove(fault)
         if fault and fault.kind == CUT:
             return 0, None, {}
+        if fault and fault.kind == CUT_AFTER:
+            with contextlib.suppress(_Refuse):
+                self.host.answer(self.command, path, query, body)
+            return 0, None, {}
         if fault and fault.kind == SLOW:
             time.sleep(fault.seconds)
         elif fault and fault.kind == RATE_LIMIT:
             return 403, {"message": "API rate limit exceeded"}, {"Retry-After": f"{fault.seconds:.0f}"}
         elif fault:
             return int(fault.kind), {"message": "as the test wanted it"}, {}
+        if self.host.on_request:
+            self.host.on_request(f"{self.command} {path}")
         if self.headers.get("Authorization") != f"Bearer {self.host.token}":
             return 401, {"message": "Bad credentials"}, {}
         if self.host.redirect:

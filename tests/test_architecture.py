@@ -69,7 +69,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("rebuild", "settle", "verify", "history"),
     ("break_glass", "allowance", "lane", "watcher", "receive", "observing", "pulls", "sign", "outside"),
     ("job", "lookout", "revert", "land", "land_pull"),
-    ("ops", "install", "driver_setup", "server", "diagnosis", "mending", "ancestor", "ci_setup"),
+    ("ops", "install", "driver_setup", "server", "diagnosis", "mending", "ancestor", "ci_setup", "protection"),
     ("api", "aio"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),
 )

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import candidate, land, lane, merged, policy, pulls, sign, watcher
-from .errors import CouldNotTell, HostDown, HostRefused, UserError
+from .errors import CouldNotTell, HostDown, HostRefused, StoreDown, UserError
 from .grip import Grip
 from .host import HEAD_MOVED
 from .interrupts import held_back
@@ -88,7 +88,8 @@ def land_pull(
         try:
             return one.go(wait_s)
         finally:
-            sign.show(repo, one.config, host, store, what.lane)
+            with contextlib.suppress(StoreDown):
+                sign.show(repo, one.config, host, store, what.lane)
 
 
 class _PullLanding(land._Landing):
@@ -139,6 +140,7 @@ class _PullLanding(land._Landing):
                 self.lock.release(grip.lease)
                 return Outcome(NOTHING, self.what, self.what.head, base)
             if self.config.gate == "local":
+                sign.show(self.repo, self.config, self.host, self.store, self.what.lane)
                 with candidate.worktree(self.repo, made) as tree:
                     self._prove(made, tree)
             answer = self._merge(grip, pull, way, text, Intent(self.what.head, base), info)
@@ -203,10 +205,8 @@ class _PullLanding(land._Landing):
             raise self._refused(answer.no, pull, (look.tip or ZERO) != intent.base)
         if answer.lost and answer.lost.unsent:
             raise answer.lost
-        if saw == "other" and answer.sha:
+        if answer.sha:
             raise say.elsewhere(self._number, answer.sha, self.what.lane)
-        if saw == "other":
-            raise Overtaken
         why = answer.lost.message if answer.lost else ""
         return Outcome(UNSEEN, self.what, intent.head, intent.base, text=say.not_said(self._number, why))
 

@@ -361,6 +361,8 @@ def observe(repo: Repo, config: Config, state: LaneState, intent: Intent | None 
         kept[intent.head] = intent.base
     inside = [h for h in kept if tip and repo.has(h) and repo.is_ancestor(h, tip)]
     saw = "in" if intent is None or intent.head in inside else "base" if (tip or ZERO) == intent.base else "other"
+    if saw == "other" and any(intent and p.head == intent.head for p in state.pulls):
+        saw = "base"  # a host merges onto whatever tip there is: it may still arrive
     if repo.shallow:  # what is not here may be in the branch all the same: only what is surely in is told
         if saw == "other":
             raise CouldNotTell(

@@ -248,6 +248,42 @@ def test_what_arrives_late_is_found_by_whoever_looks(via_pr: Setup) -> None:
     assert (late["record"], late["agent"], late["pulled"], late["prps"]) == ("late", "ana", head, ["P2-040"])
 
 
+def test_it_may_arrive_late_on_another_tip(via_pr: Setup) -> None:
+    """A host merges onto whatever tip there is, so a tip that went on does not mean that it never landed."""
+    ana, fake, ben = via_pr.ana, via_pr.fake, via_pr.join("ben")
+    number = via_pr.pull(ana, "topic", {"one": "1\n"})
+    head = ana.head
+    fake.fail(CUT, match="PUT .*merge")
+    ana.prp("land", "--pr", str(number), ok=False)
+    ben.prp("land", "--pr", str(via_pr.pull(ben, "other", {"two": "2\n"})))
+    assert record(ben, head)["record"] == "unseen"
+    landed = fake.merge(number, "squash")
+    third = via_pr.pull(ben, "third", {"three": "3\n"})
+    ben.prp("land", "--pr", str(third))
+    late = record(ben, landed)
+    assert (late["record"], late["agent"], late["pulled"]) == ("late", "ana", head)
+    assert late["tree"] == via_pr.tree(landed)
+
+
+def test_somebody_pushes_past_the_lock_while_it_is_merged(via_pr: Setup) -> None:
+    ana, fake, ben = via_pr.ana, via_pr.fake, via_pr.join("ben")
+    number = via_pr.pull(ana, "topic", {"one": "1\n"})
+    ben.commit_files("past the lock", {"two": "2\n"})
+    fake.settings["allow_merge_commit"] = False
+
+    def push(asked: str) -> None:
+        if asked.startswith("PUT"):
+            fake.on_request = None
+            run(["git", "push", "-q", "--no-verify", "origin", "HEAD:main"], ben.path, env=ben.env)
+
+    fake.on_request = push
+    done = json.loads(ana.prp("land", "--pr", str(number), "--json").out)
+    landed = via_pr.tip()
+    assert (done["sha"], done["base"]) == (landed, ben.head)
+    assert record(ana, landed)["base"] == ben.head
+    assert record(ana, ben.head)["record"] == "foreign"
+
+
 @pytest.mark.parametrize("moment", ["before", "meanwhile"])
 def test_a_pull_request_that_the_button_merged_is_not_merged_twice(via_pr: Setup, moment: str) -> None:
     ana, fake = via_pr.ana, via_pr.fake

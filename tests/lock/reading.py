@@ -541,6 +541,9 @@ class Lane:
         for head in look["moved"]:  # its base is no longer the tip and it is not in: it can never land
             if self.hold and self.hold.head == head:
                 continue  # announced anew: its outcome is for its holder to tell
+            one = self.kept.get(head, {})
+            if "pull" in one and "pulled" not in one and self.now - one["at"] < self.times["cap_ms"]:
+                continue  # a host merges onto whatever tip there is
             kept = self.kept.pop(head, None)
             if kept and self.put_record(head, "not-landed"):
                 self.note("not-landed", kept.get("agent"), head, fence=int(kept["fence"]))
@@ -556,6 +559,10 @@ class Lane:
         self.reap()
         self.attribute_look(a.get("look"))
         h, head, who = self.hold, a["head"], a["who"]
+        info = h.info if h and h.info and h.base is not None and self.unreported() else {}
+        if h and "pull" in info and a.get("key", "").split(":")[0] == info["tree"]:
+            # a commit with the tree that merging makes: the pull request is merged
+            self.go_over({"made": [[h.head, head, h.base, info["tree"]]]})
         if self.state == "held" and h and h.phase == "smoking" and h.head == head and h.id == who["hold"]:
             return self.granted()  # the first reply was lost
         free = self.state == "free" and self.window is None and not any(self.is_there(t) for t in self.queue)

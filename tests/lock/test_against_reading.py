@@ -300,6 +300,9 @@ class Dice:
                 a = {"head": head, "who": self.runner(), "look": r.choice([None, self.look()])}
                 a |= {"run_url": r.choice([None, "https://ci.example/1"])}
                 a |= {"key": r.choice([None, f"{TREES[head]}:s:ci", f"{TREES[head]}:s:ci"])}
+                info = (self.lane.hold.info if self.lane.hold else None) or {}
+                if "pull" in info and r.random() < 0.6:
+                    a |= {"head": self.new(), "key": f"{info['tree']}:s:ci"}
             case "verdict":
                 head = self.head()
                 a = {"head": head, "key": f"{TREES[head]}:s:ci", "result": r.choice(["green", "red", "unknown"])}

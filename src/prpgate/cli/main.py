@@ -283,6 +283,11 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "the same once, for a cron job",
             (LANE._replace(more={**LANE.more, "help": "only this lane (default: all)"}),),
         ),
+        "ci protect": Verb(
+            "protect:protect",
+            'make prp/lane and the smoke check required at the host (for via = "pr")',
+            (flag("--dry-run", "print the exact API calls, and make none"), YES),
+        ),
         "lock status": Verb("lane:status", "who holds which lane, who waits", (LANE,)),
         "lock log": Verb(
             "lane:log",

@@ -372,6 +372,7 @@ local function attribute(look)
   if new > 0 then log('foreign-push', { sha = foreign[1], detail = text(new) }) end
   for _, head in ipairs(look.moved or {}) do -- the tip left its base without it: now it can never land
     local one = head ~= S.head and json(KEPT, head) or {} -- (the intent's own head may be on its way again)
+    if one.pull and not one.pulled and NOW - one.at < T.cap_ms then one = {} end -- a host merges onto any tip
     if one.record then
       redis.call('HDEL', KEPT, head)
       if record(head, 'not-landed') then

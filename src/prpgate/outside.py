@@ -12,6 +12,7 @@ from .lane_state import FREE, LANDED, SMOKING
 from .lock import MergeLock
 from .messages import sign as say
 from .observing import ELSEWHERE, News
+from .pulls import has_queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -83,7 +84,8 @@ def tell(repo: Repo, config: Config, host: Host, store: Store, name: str) -> lis
         if record is None or record.record != "foreign" or not _judged(config, record):
             continue
         pull = _merged(host, name, sha)
-        if pull and not any(c.text.startswith(say.MARK) for c in host.comments(pull.number)):
+        queued = pull and has_queue(host.branch_rules(name))  # then that is how things land here, and nothing to tell
+        if pull and not queued and not any(c.text.startswith(say.MARK) for c in host.comments(pull.number)):
             host.comment(pull.number, say.outside(name, _holder(config, events, event), config.gate, record))
             said.append(say.told(name, pull.number, sha))
         _done(store, key, sha)

@@ -87,7 +87,8 @@ def calls(host: Host, config: Config) -> list[Call]:
     rules, branch = host.branch_rules(lane), host.branch(lane)
     if branch is None:
         raise say.no_branch(lane)
-    wanted = [config.land_check] if config.land_check else []
+    # A queue waits for every required check on commits of its own, and nobody gives them ours.
+    wanted = [config.land_check] if config.land_check and not has_queue(rules) else []
     wanted += [config.ci_check] if config.gate != "none" and config.gate != "local" else []
     missing = [name for name in wanted if name not in _required(rules, branch)]
     if not missing:

@@ -132,7 +132,8 @@ def words(repo: Repo, pull: Pull, base: str, way: str, ids: Sequence[str]) -> Wo
     more = [f"* and {len(named) - MOST_COMMITS} more"] if len(named) > MOST_COMMITS else []
     back = [f"This reverts commit {sha}." for _, text in messages for sha in REVERTS.findall(text)]
     people = repo.text("log", "--format=%an <%ae>", f"{base}..{pull.head_sha}", "--").splitlines()
-    trailers += [f"Co-authored-by: {who}" for one in dict.fromkeys(people) if (who := _line(one))]
+    others = list(dict.fromkeys(people))
+    trailers += [f"Co-authored-by: {who}" for one in others if len(others) > 1 and (who := _line(one))]
     parts = ["\n".join([*named[:MOST_COMMITS], *more]), *back, "\n".join(trailers)]
     tail = "" if re.search(rf"\(#{pull.number}\)\s*$", title) else f" (#{pull.number})"
     return Words(title + tail, "\n\n".join(p for p in parts if p))

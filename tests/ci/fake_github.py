@@ -525,6 +525,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _decide(self, path: str, query: dict[str, str], body: Any) -> tuple[int, Any, dict[str, str]]:
+        if self.host.on_request:
+            self.host.on_request(f"{self.command} {path}")
         with self.host.lock:
             fault = next((f for f in self.host._faults if f.match.search(f"{self.command} {path}")), None)
             if fault:
@@ -541,8 +543,6 @@ class _Handler(BaseHTTPRequestHandler):
             return 403, {"message": "API rate limit exceeded"}, {"Retry-After": f"{fault.seconds:.0f}"}
         elif fault:
             return int(fault.kind), {"message": "as the test wanted it"}, {}
-        if self.host.on_request:
-            self.host.on_request(f"{self.command} {path}")
         if self.headers.get("Authorization") != f"Bearer {self.host.token}":
             return 401, {"message": "Bad credentials"}, {}
         if self.host.redirect:

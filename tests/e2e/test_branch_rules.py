@@ -80,5 +80,8 @@ def test_protect_adds_to_a_classic_protection(via_pr: Setup) -> None:
     shown = json.loads(via_pr.ana.prp("ci", "protect", "--dry-run", "--json").out)["calls"]
     path = "/repos/team/app/branches/main/protection/required_status_checks/contexts"
     assert shown == [{"method": "POST", "path": path, "body": {"contexts": ["prp/lane"]}}]
+    via_pr.fake.rules["main"] = [QUEUE]
+    assert json.loads(via_pr.ana.prp("ci", "protect", "--dry-run", "--json").out)["calls"] == []
+    via_pr.fake.rules.clear()
     via_pr.ana.prp("ci", "protect", "--yes")
     assert via_pr.fake.protected["main"] == ["build", "prp/lane"]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from prpgate import policy
+from prpgate.config import Times
 from prpgate.gitrepo import Repo
+from prpgate.lock import Apart, Granted, MergeLock, Who
+from prpgate.model import Intent
 from prpgate.store.client import connect
 from tests.ci.fake_github import CUT, CUT_AFTER, FakeGithub
 from tests.e2e.conftest import LEDGER, Project
@@ -64,11 +69,12 @@ def landings(clone: Clone) -> list[dict[str, Any]]:
     return found
 
 
-def start(tmp_path: Path, settings: str) -> tuple[Project, FakeGithub]:
+def start(tmp_path: Path, settings: str, lease_s: int = 30) -> tuple[Project, FakeGithub]:
     project = Project(tmp_path)
     fake = FakeGithub(project.remote)
     toml = project.ana.read("prp.toml")
-    project.ana.commit_files("Pull requests", {"prp.toml": toml.replace('gate = "none"', settings, 1)})
+    toml = toml.replace('gate = "none"', settings, 1).replace("[lane]\n", f"[lane]\nlease = {lease_s}\n", 1)
+    project.ana.commit_files("Pull requests", {"prp.toml": toml})
     project.ana.git("push", "-q")
     project.ana.git("fetch", "-q")
     project.settle()
@@ -284,6 +290,26 @@ def test_somebody_pushes_past_the_lock_while_it_is_merged(via_pr: Setup) -> None
     assert record(ana, ben.head)["record"] == "foreign"
 
 
+def test_cut_while_somebody_pushes_past_the_lock_it_may_still_arrive(via_pr: Setup) -> None:
+    ana, fake, ben = via_pr.ana, via_pr.fake, via_pr.join("ben")
+    number = via_pr.pull(ana, "topic", {"one": "1\n"})
+    ben.commit_files("past the lock", {"two": "2\n"})
+
+    def push(asked: str) -> None:
+        if asked.startswith("PUT"):
+            fake.on_request = None
+            run(["git", "push", "-q", "--no-verify", "origin", "HEAD:main"], ben.path, env=ben.env)
+
+    fake.on_request = push
+    fake.fail(CUT, match="PUT .*merge")
+    assert json.loads(ana.prp("land", "--pr", str(number), "--json", ok=False).out)["state"] == "unseen"
+    assert record(ana, ana.head)["record"] == "unseen"
+    landed = fake.merge(number, "rebase")
+    ben.prp("land", "--pr", str(via_pr.pull(ben, "other", {"three": "3\n"})))
+    late = record(ben, landed)
+    assert (late["record"], late["agent"], late["pulled"]) == ("late", "ana", ana.head)
+
+
 @pytest.mark.parametrize("moment", ["before", "meanwhile"])
 def test_a_pull_request_that_the_button_merged_is_not_merged_twice(via_pr: Setup, moment: str) -> None:
     ana, fake = via_pr.ana, via_pr.fake
@@ -458,3 +484,53 @@ def test_merged_outside_while_somebody_holds_the_lane(observed: Setup) -> None:
     assert len(fake.comments) == 1
     assert fake.comments[0]["body"].startswith("<!-- prpgate: merged outside -->\nMerged while `ana` held `main`; ")
     assert f"prp land --revert {outside}" in fake.comments[0]["body"]
+
+
+def test_killed_while_the_host_merges_the_next_one_finds_it(tmp_path: Path, home: Path) -> None:
+    project, fake = start(tmp_path, VIA, lease_s=3)
+    with fake:
+        project.ana.env |= fake.env
+        setup = Setup(project, fake)
+        ana, ben = setup.ana, setup.join("ben")
+        number = setup.pull(ana, "topic", {"one": "1\n"}, message="feat(P2-040): one")
+        other = setup.pull(ben, "other", {"two": "2\n"})
+        merged, over = threading.Event(), threading.Event()
+
+        def merge(asked: str) -> None:
+            if asked.startswith("PUT"):
+                fake.on_request = None
+                fake.merge(number, "squash")
+                merged.set()
+                over.wait(30)
+
+        fake.on_request = merge
+        with Started(ana, "land", "--pr", str(number)) as one:
+            assert merged.wait(30)
+            landed = setup.tip()
+            one.stop(signal.SIGKILL)
+            over.set()
+        ben.prp("land", "--pr", str(other))
+        mine = record(ben, landed)
+        assert (mine["record"], mine["agent"], mine["pulled"]) == ("landed", "ana", ana.head)
+        assert mine["prps"] == ["P2-040"]
+        assert setup.parents(setup.tip())[0] == landed
+
+
+def test_a_run_that_starts_before_the_landing_is_told_has_the_lane(via_pr: Setup) -> None:
+    """CI may be quicker than the answer of the host: the tree says that it is the landing."""
+    ana = via_pr.ana
+    with connect(policy.require(Repo(str(ana.path))), str(ana.path), start=False) as store:
+        lock = MergeLock(store, "main", Times())
+        who = Who("t1", "t1:1", "ana", "here", 1, "land", None, None)
+        granted = lock.acquire(who, plain=False)
+        assert isinstance(granted, Granted)
+        info = {"agent": "ana", "tree": "7" * 40, "steps": "s", "pull": 3}
+        lock.intent(granted.lease, Intent("a" * 40, "b" * 40), info)
+        assert [p.number for p in lock.state().pulls] == [3]
+        run_ = Who("run", "run", "ci", "there", 1, "ci", None, "c" * 40)
+        assert isinstance(lock.adopt("d" * 40, run_, tree="8" * 40, steps="s"), Apart)
+        assert isinstance(lock.adopt("c" * 40, run_, tree="7" * 40, steps="s"), Granted)
+        state = lock.state()
+        assert (state.phase, state.intent, state.pulls) == ("smoking", Intent("c" * 40, "b" * 40), ())
+        lock.verdict("c" * 40, "7" * 40, "s", "ci", "green", state.fence)
+    assert record(ana, "c" * 40)["verdict"] == "green"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from ..output import inert
-from .lane import PHASES, clock, free_in_s
+from .lane import PHASES, free_in_s
 
 if TYPE_CHECKING:
     from ..errors import UserError
@@ -17,6 +18,11 @@ MARK = "<!-- prpgate: merged outside -->"
 
 def _short(text: str) -> str:
     return text if len(text) <= MOST else text[: MOST - 1] + "…"
+
+
+def _utc(in_s: float) -> str:
+    """Who reads it at the host may be anywhere."""
+    return time.strftime("%H:%M UTC", time.gmtime(time.time() + in_s))
 
 
 def free(lane: str) -> str:
@@ -34,7 +40,7 @@ def turn(lane: str, agent: str) -> str:
 def held(state: LaneState) -> str:
     h = state.holder
     who = f"{inert(h.agent)} is {PHASES.get(h.phase or '', 'next')}" if h else "somebody is next"
-    return _short(f"{inert(state.name)} is held: {who}, until about {clock(free_in_s(state))}")
+    return _short(f"{inert(state.name)} is held: {who}, until about {_utc(free_in_s(state))}")
 
 
 def closed(state: LaneState) -> str:

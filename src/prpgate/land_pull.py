@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from . import candidate, land, lane, merged, policy, pulls, sign, watcher
 from .errors import CouldNotTell, HostDown, HostRefused, StoreDown, UserError
 from .grip import Grip
-from .host import HEAD_MOVED
+from .host import HEAD_MOVED, choose
 from .interrupts import held_back
 from .job import (
     FETCHING,
@@ -58,11 +58,24 @@ class Answer(NamedTuple):
     lost: HostDown | None = None  # nothing is known
 
 
-def job(repo: Repo, config: Config, host: Host, number: int, prp: str | None, *, hotfix: bool, reason: str) -> Job:
-    """What is to land. Raises UserError for a pull request that cannot."""
+def job(
+    repo: Repo,
+    config: Config,
+    number: int | None = None,
+    branch: str | None = None,
+    prp: str | None = None,
+    *,
+    hotfix: bool = False,
+    reason: str = "",
+) -> tuple[Host, Job]:
+    """The host, and what is to land: a pull request by its number, else the open one of a branch (default: the one
+    checked out). Raises UserError for one that cannot, HostDown, HostRefused."""
+    host = choose.of(repo, config, timeout_s=pulls.ASK_S)
+    if number is None:
+        number = pulls.number_of(repo, host, config, branch)
     pull = pulls.read(host, number)
     name = pulls.check(pull, config)
-    return Job(name, None, pull.head_sha, False, prp, None, hotfix, " ".join(reason.split()), number)
+    return host, Job(name, None, pull.head_sha, False, prp, None, hotfix, " ".join(reason.split()), number)
 
 
 def land_pull(

@@ -130,8 +130,6 @@ def green(setup: Setup, clone: Clone, number: int) -> str:
 @pytest.mark.parametrize("way", ["merge", "squash", "rebase"])
 def test_each_way_lands_and_is_on_record(via_pr: Setup, way: str) -> None:
     ana, fake = via_pr.ana, via_pr.fake
-    for one in ("merge", "squash", "rebase"):
-        fake.settings[f"allow_{one}" + ("" if one == "squash" else "_commit" if one == "merge" else "_merge")] = False
     fake.settings |= {"allow_merge_commit": way == "merge", "allow_squash_merge": way == "squash"}
     fake.settings["allow_rebase_merge"] = way == "rebase"
     number = via_pr.pull(ana, "topic", {"one": "1\n"}, message="feat(P2-040): one")
@@ -271,11 +269,15 @@ def test_it_may_arrive_late_on_another_tip(via_pr: Setup) -> None:
     assert late["tree"] == via_pr.tree(landed)
 
 
-def test_somebody_pushes_past_the_lock_while_it_is_merged(via_pr: Setup) -> None:
+@pytest.mark.parametrize("way", ["merge", "squash", "rebase"])
+def test_somebody_pushes_past_the_lock_while_it_is_merged(via_pr: Setup, way: str) -> None:
     ana, fake, ben = via_pr.ana, via_pr.fake, via_pr.join("ben")
     number = via_pr.pull(ana, "topic", {"one": "1\n"})
+    ana.commit_files("one more", {"more": "1\n"})
+    ana.git("push", "-q")
     ben.commit_files("past the lock", {"two": "2\n"})
-    fake.settings["allow_merge_commit"] = False
+    names = {"merge": "allow_merge_commit", "squash": "allow_squash_merge", "rebase": "allow_rebase_merge"}
+    fake.settings |= {name: one == way for one, name in names.items()}
 
     def push(asked: str) -> None:
         if asked.startswith("PUT"):
@@ -492,8 +494,8 @@ def test_killed_while_the_host_merges_the_next_one_finds_it(tmp_path: Path, home
         project.ana.env |= fake.env
         setup = Setup(project, fake)
         ana, ben = setup.ana, setup.join("ben")
-        number = setup.pull(ana, "topic", {"one": "1\n"}, message="feat(P2-040): one")
         other = setup.pull(ben, "other", {"two": "2\n"})
+        number = setup.pull(ana, "topic", {"one": "1\n"}, message="feat(P2-040): one")
         merged, over = threading.Event(), threading.Event()
 
         def merge(asked: str) -> None:
@@ -509,6 +511,8 @@ def test_killed_while_the_host_merges_the_next_one_finds_it(tmp_path: Path, home
             landed = setup.tip()
             one.stop(signal.SIGKILL)
             over.set()
+        for ref in ("refs/heads/topic", f"refs/pull/{number}/head"):  # the announced tree is enough to know it
+            run(["git", "update-ref", "-d", ref], project.remote)
         ben.prp("land", "--pr", str(other))
         mine = record(ben, landed)
         assert (mine["record"], mine["agent"], mine["pulled"]) == ("landed", "ana", ana.head)
@@ -534,3 +538,49 @@ def test_a_run_that_starts_before_the_landing_is_told_has_the_lane(via_pr: Setup
         assert (state.phase, state.intent, state.pulls) == ("smoking", Intent("c" * 40, "b" * 40), ())
         lock.verdict("c" * 40, "7" * 40, "s", "ci", "green", state.fence)
     assert record(ana, "c" * 40)["verdict"] == "green"
+
+
+def test_gate_local_runs_on_what_merging_makes_and_never_for_a_fork(tmp_path: Path, home: Path) -> None:
+    project, fake = start(tmp_path, VIA.replace("none", "local"))
+    with fake:
+        project.ana.env |= fake.env
+        setup = Setup(project, fake)
+        ana = setup.ana
+        number = setup.pull(ana, "topic", {"one": "1\n"})
+        fake.pulls[number]["head"]["repo"]["full_name"] = "evil/app"
+        done = ana.prp("land", "--pr", str(number), "--json", ok=False)
+        assert json.loads(done.out)["error"]["code"] == "fork"
+        fake.pulls[number]["head"]["repo"]["full_name"] = "team/app"
+        bad = setup.pull(ana, "bad", {"README": "x"})
+        ana.git("rm", "-q", "README")
+        ana.git("commit", "-q", "-m", "no readme")
+        ana.git("push", "-q")
+        done = ana.prp("land", "--pr", str(bad), "--json", ok=False)
+        assert json.loads(done.out)["error"]["code"] == "red", done
+        assert not fake.asked("PUT")
+        assert ana.prp("land", "--pr", str(number)).code == 0
+        assert fake.pulls[number]["merged"]
+
+
+def test_a_branch_finds_its_own_pull_request(via_pr: Setup) -> None:
+    ana, fake = via_pr.ana, via_pr.fake
+
+    def code(*args: str) -> str:
+        return str(json.loads(ana.prp("land", *args, "--json", ok=False).out)["error"]["code"])
+
+    number = via_pr.pull(ana, "topic", {"one": "1\n"})
+    ana.commit_files("not pushed", {"two": "2\n"})
+    assert code() == "not-pushed"
+    ana.git("push", "-q")
+    second = fake.add_pull("topic")
+    assert code() == "which-pull"
+    fake.pulls[second]["state"] = "closed"
+    assert code("--pr", str(number), "--revert") == "usage"
+    ana.git("checkout", "-q", "-b", "other")
+    assert code() == "no-pull"
+    fake.pulls[number]["base"]["ref"] = "release"
+    assert code("--pr", str(number)) == "no-lane"
+    fake.pulls[number]["base"]["ref"] = "main"
+    assert ana.prp("land", "--from", "topic").code == 0
+    assert fake.pulls[number]["merged"]
+    assert ana.prp("doctor", ok=False).text.count("prp land merges pull requests there") == 1

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .. import land as landing
-from .. import land_pull, ops, pulls
+from .. import land_pull, ops
 from ..errors import COULD_NOT_TELL, INTERRUPTED, OK, QUEUED, UserError
 from ..interrupts import alike, held_back, no_more
 from ..messages import land as say
@@ -125,18 +125,14 @@ def land(args: argparse.Namespace, out: Output) -> int:
 
 def _pull(session: ops.Session, args: argparse.Namespace) -> tuple[Host, landing.Job]:
     """The host, and the pull request that is to land: the one named, or the one of the branch."""
-    from ..host import choose
-
     for option, given in (("--revert", args.revert), ("--from", args.pr is not None and args.from_branch)):
         if given not in (None, False):
             raise pulls_say.not_together(option)
-    host = choose.of(session.repo, session.config)
-    number = args.pr
-    if number is None:
-        number = pulls.number_of(session.repo, host, session.config, args.from_branch)
-    prp = _prp(session, args.prp)
-    reason = {"hotfix": args.hotfix, "reason": args.reason}
-    return host, land_pull.job(session.repo, session.config, host, number, prp, **reason)
+    return land_pull.job(
+        *(session.repo, session.config, args.pr, args.from_branch, _prp(session, args.prp)),
+        hotfix=args.hotfix,
+        reason=args.reason,
+    )
 
 
 def _prp(session: ops.Session, any_id: str | None) -> str | None:

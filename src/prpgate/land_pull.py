@@ -99,7 +99,10 @@ def land_pull(
         one.host = host
         one.look_first()
         try:
-            return one.go(wait_s)
+            done = one.go(wait_s)
+            if done.state in (LANDED, IN_CI, NOTHING) and what.pull is not None:
+                merged.forget(repo, one.config, what.pull)
+            return done
         finally:
             with contextlib.suppress(StoreDown):
                 sign.show(repo, one.config, host, store, what.lane)
@@ -119,6 +122,11 @@ class _PullLanding(land._Landing):
     def _number(self) -> int:
         assert self.what.pull is not None
         return self.what.pull
+
+    @property
+    def _in_ci(self) -> bool:
+        """Does CI smoke it once it is in? The host makes the commit, so no candidate of it can be smoked before."""
+        return self.config.gate.startswith("ci")
 
     def _pull(self) -> tuple[Pull, str]:
         """The pull request as it is now, at the head that is to land, and the way to merge it."""
@@ -207,7 +215,7 @@ class _PullLanding(land._Landing):
             saw, look = self._seen(Pulled(self._number, intent.head, intent.base, tree, answer.sha), intent, answer)
             if saw == "base" and (answer.no or (answer.lost and answer.lost.unsent)):
                 saw = "other"  # it cannot arrive any more
-            self.lock.report(grip.lease, saw, look, gate=self.config.gate)
+            self.lock.report(grip.lease, saw, look, gate="ci" if self._in_ci else self.config.gate)
             if saw in ("in", "base"):
                 self.ears.over()
             if saw == "in":
@@ -271,5 +279,5 @@ class _PullLanding(land._Landing):
         made = next((one for one in look.made or () if one.head == intent.head), None)
         sha, base = (made.sha, made.base) if made else (intent.head, intent.base)
         count = len(self.repo.messages(self.repo.maybe("merge-base", base, intent.head), intent.head))
-        state = IN_CI if self.config.gate == "ci" else LANDED
+        state = IN_CI if self._in_ci else LANDED
         return Outcome(state, self.what, sha, base, count)

@@ -32,12 +32,22 @@ class Conflicts(NamedTuple):
     files: list[str]
 
 
+def _own_ref(config: Config, number: int) -> str:
+    """Keeps a pull request's commits here until what became of it is known."""
+    return f"refs/prpgate/{config.remote}/pull/{number}"
+
+
+def forget(repo: Repo, config: Config, number: int) -> None:
+    """Its commits may go: what became of it is on record."""
+    repo.run("update-ref", "-d", _own_ref(config, number), check=False)
+
+
 def fetch_head(repo: Repo, config: Config, number: int, sha: str) -> None:
     """Bring a pull request's commits here, from the remote's own ref for it. Raises CouldNotTell."""
     if repo.has(sha):
         return
     ref = f"refs/pull/{number}/head"
-    own = f"refs/prpgate/{config.remote}/pull/{number}"
+    own = _own_ref(config, number)
     args = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
     url = repo.push_url(config.remote)
     repo.run("fetch", *args, "--refmap=", "--", url, f"+{ref}:{own}", env=quiet_env(), timeout_s=60.0)
@@ -89,7 +99,8 @@ def under(state: LaneState, intent: Intent | None, made: Sequence[Made]) -> tupl
 
 def _one(repo: Repo, config: Config, pull: Pulled, tip: str) -> Made | None:
     base = None if pull.base in ("", ZERO) or not repo.has(pull.base) else pull.base
-    line = repo.commits(base, tip, "--first-parent")[:MOST]
+    line = repo.commits(base, tip, "--first-parent")
+    line = line[:MOST] if base else line[-MOST:]
     if repo.has(pull.head) and repo.is_ancestor(pull.head, tip):
         for sha in line:
             if repo.is_ancestor(pull.head, sha):

@@ -427,17 +427,25 @@ def test_waiting_ones_land_in_the_order_of_their_tickets(observed: Setup) -> Non
 
 def test_a_fork_runs_nothing_here_and_its_words_are_inert(via_pr: Setup) -> None:
     ana, fake, project = via_pr.ana, via_pr.fake, via_pr.project
-    ana.git("fetch", "-q")
-    ana.git("checkout", "-q", "-b", "from-fork", "origin/main")
+    lines = [f"{n}\n" for n in range(9)]
+    ana.commit_files("both change it", {"x.dat": "".join(lines)})
+    ana.git("push", "-q", "origin", "HEAD:main")
+    project.settle()
+    ana.git("checkout", "-q", "-b", "from-fork", "HEAD")
     filters = "*.txt filter=evil\n*.dat merge=evil\n"
-    ana.commit_files("$(touch pwned)\x1b[31m", {"a.txt": "a\n", ".gitattributes": filters})
+    files = {"a.txt": "a\n", ".gitattributes": filters, "x.dat": "".join(["first\n", *lines[1:]])}
+    ana.commit_files("$(touch pwned)\x1b[31m", files)
     ana.git("push", "-q", "origin", "HEAD:refs/heads/x$(touch${IFS}pwned)")
     ana.git("checkout", "-q", "main")
+    ana.commit_files("both changed it", {"x.dat": "".join([*lines[:-1], "last\n"])})
+    ana.git("push", "-q", "origin", "HEAD:main")
+    project.settle()
     number = fake.add_pull("x$(touch${IFS}pwned)", "main", "`touch pwned`\x1b]0;x\x07\nPrp: P9-999", fork="evil/app")
     ben = via_pr.join("ben")
     for name in ("clean", "smudge"):
         ben.git("config", f"filter.evil.{name}", f"touch {project.folder}/pwned; cat")
     ben.git("config", "merge.evil.driver", f"touch {project.folder}/pwned")
+    ben.write(".git/info/attributes", filters)
     done = ben.prp("land", "--pr", str(number))
     assert "\x1b" not in done.text
     assert not (project.folder / "pwned").exists()
@@ -584,3 +592,31 @@ def test_a_branch_finds_its_own_pull_request(via_pr: Setup) -> None:
     assert ana.prp("land", "--from", "topic").code == 0
     assert fake.pulls[number]["merged"]
     assert ana.prp("doctor", ok=False).text.count("prp land merges pull requests there") == 1
+
+
+def test_an_api_that_goes_away_in_its_turn_leaves_the_lane_free(via_pr: Setup) -> None:
+    ana, fake = via_pr.ana, via_pr.fake
+    number = via_pr.pull(ana, "topic", {"one": "1\n"})
+    asked: list[str] = []
+
+    def count(what: str) -> None:
+        asked.append(what)
+        if asked.count(f"GET /repos/team/app/pulls/{number}") == 3 and "pulls" in what:  # the third is in its turn
+            fake.on_request = None
+            fake.fail(503)
+
+    fake.on_request = count
+    done = ana.prp("land", "--pr", str(number), "--json", ok=False)
+    assert done.code == 5, done
+    assert json.loads(done.out)["error"]["code"] == "host-down"
+    assert (lane(ana)["state"], lane(ana)["queue"]) == ("free", [])
+    assert not fake.asked("PUT")
+    fake.fail(503, match="PUT")
+    done = ana.prp("land", "--pr", str(number), "--json", ok=False)
+    assert json.loads(done.out)["state"] == "unseen", "it may have been done all the same"
+    fake.fail("rate-limit", match="PUT")
+    done = ana.prp("land", "--pr", str(number), "--json", ok=False)
+    assert json.loads(done.out)["error"]["code"] == "host-busy", "that was surely not done"
+    assert record(ana, ana.head)["record"] == "not-landed"
+    assert ana.prp("land", "--pr", str(number)).code == 0
+    assert not ana.git("for-each-ref", "refs/prpgate/origin/pull").out

@@ -50,11 +50,14 @@ def require(config: Config, root: str, url: str | None = None) -> None:
 
 def inspect(repo: Repo, config: Config, url: str | None = None) -> Iterator[Finding]:
     """What `prp doctor` says of it. Asks the host when the lanes need it."""
+    if config.via == "pr" and not (config.gate == "ci" and config.ci_observe == "status"):
+        found = _host(repo, config)
+        yield found._replace(text=say.merges(config.land_check)) if found.level == "ok" else found
     if config.gate != "ci":
         return
-    if found := unreachable(config, repo.root, url):
+    if address := unreachable(config, repo.root, url):
         meant = config.where.get("ci.observe") != "default"
-        yield Finding("warning" if meant else "error", say.unreachable(found), None if meant else say.HOW)
+        yield Finding("warning" if meant else "error", say.unreachable(address), None if meant else say.HOW)
     if config.ci_observe == "status":
         yield _host(repo, config)
     yield from _workflow(repo, config)

@@ -20,6 +20,8 @@ SCOPES = ("machine", "team")
 UNCLAIMED = ("take", "refuse")
 UPDATES = ("rebase", "merge")
 OBSERVE = ("store", "status")
+VIA = ("push", "pr")
+METHODS = ("merge", "squash", "rebase")
 SLUG = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
 SCOPE_POLICIES = ("warn", "refuse", "off")
 WIP_STATUSES = ("in_progress", "completing", "landed")
@@ -112,6 +114,9 @@ class Config(NamedTuple):
     ci_poll_s: int  # between two looks at the host
     ci_api: str  # address of the host's API; "": from the remote's address
     ci_repository: str  # "owner/name" there; "": from the remote's address
+    via: str  # how `prp land` brings a branch to the lane: "push", or "pr", by merging its pull request
+    land_method: str  # how a pull request is merged; "": the first way that the repository allows
+    land_check: str  # name of the status that keeps the merge button in line; "": none is set
     where: dict[str, str]  # option -> file it was read from, "default" otherwise
     unknown: tuple[str, ...]  # options this version does not know: a newer prpgate, or a slip
 
@@ -226,6 +231,13 @@ def _repository(r: Reader) -> str:
     return value
 
 
+def _land_check(r: Reader) -> str:
+    value = r.text("land.check", "prp/lane")
+    if not value.isprintable() or len(value) > LONGEST_GLOB:
+        raise r.wrong("land.check", value, "a name in one line")
+    return value
+
+
 def parse(text: str, source: str) -> Config:
     """Read a prp.toml. `source` names it in errors and in `where`. Raises UsageError with file and option."""
     try:
@@ -325,6 +337,9 @@ def parse(text: str, source: str) -> Config:
         ci_poll_s=r.seconds("ci.poll", 10),
         ci_api=r.text("ci.api", ""),
         ci_repository=_repository(r),
+        via=r.text("via", "push", VIA),
+        land_method=r.text("land.method", "", ("", *METHODS)),
+        land_check=_land_check(r),
         where=r.where,
         unknown=r.leftovers(),
     )

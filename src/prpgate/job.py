@@ -37,6 +37,7 @@ class Job(NamedTuple):
     revert: str | None = None  # the commit to take back instead of landing the branch; "": what closed the lane
     hotfix: bool = False
     reason: str = ""
+    pull: int | None = None  # the pull request that lands through the host's API
 
 
 class Overtaken(Exception):

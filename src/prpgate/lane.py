@@ -9,7 +9,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import break_glass, identity, policy, pushing
+from . import break_glass, identity, merged, policy, pushing
 from .config import FILE
 from .errors import CouldNotTell, StoreDown, UserError
 from .gitrepo import Repo, lane_of
@@ -351,28 +351,29 @@ def observe(repo: Repo, config: Config, state: LaneState, intent: Intent | None 
     tip = repo.remote_tip(config.remote, state.name).sha
     if tip and not repo.has(tip):
         repo.fetch_tip(config.remote, state.name)
+    made = merged.found(repo, config, state.pulls, tip) or None
+    state, intent = merged.under(state, intent, made or ())
     if intent and tip == intent.head and state.seen == intent.base and not state.kept and not repo.shallow:
-        return "in", Look(tip=tip, since=intent.base, heads=[tip], foreign=[], moved=[])  # it is all that came
+        return "in", Look(tip, intent.base, [tip], [], [], made)  # it is all that came
     kept = {k.head: k.base for k in state.kept}
     if intent:
         kept[intent.head] = intent.base
     inside = [h for h in kept if tip and repo.has(h) and repo.is_ancestor(h, tip)]
     saw = "in" if intent is None or intent.head in inside else "base" if (tip or ZERO) == intent.base else "other"
+    if saw == "other" and any(intent and p.head == intent.head for p in state.pulls):
+        saw = "base"  # a host merges onto whatever tip there is: it may still arrive
     if repo.shallow:  # what is not here may be in the branch all the same: only what is surely in is told
         if saw == "other":
-            raise CouldNotTell(
-                f"{state.name} was rewritten or went on, and history is cut off here (a shallow clone).",
-                code="shallow",
-                next_action="git fetch --unshallow",
-            )
-        return saw, Look(tip=tip, since=SHALLOW, heads=inside, foreign=[], moved=[])
+            text = f"{state.name} was rewritten or went on, and history is cut off here (a shallow clone)."
+            raise CouldNotTell(text, code="shallow", next_action="git fetch --unshallow")
+        return saw, Look(tip, SHALLOW, inside, [], [], made)
     moved = [h for h, base in kept.items() if h not in inside and (tip or ZERO) != base]
     since = state.seen or (intent.base if intent and intent.base != ZERO else "")
     foreign: list[str] = []
     if tip and since and repo.is_ancestor(since, tip):
         own = {c for h in inside for c in _range(repo, kept[h], h)}
         foreign = [c for c in repo.commits(since, tip, "--first-parent") if c not in own][-FOREIGN_MOST:]
-    return saw, Look(tip=tip, since=state.seen or "", heads=inside, foreign=foreign, moved=moved)
+    return saw, Look(tip, state.seen or "", inside, foreign, moved, made)
 
 
 def _range(repo: Repo, base: str, head: str) -> list[str]:

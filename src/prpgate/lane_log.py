@@ -36,6 +36,8 @@ def landings(lock: MergeLock, count: int) -> list[LandingSeen]:
     """The newest `count` of them, newest first."""
     found: dict[str, LandingSeen] = {}
     for e in reversed(lock.log(LOG_MOST)):
+        if e.event == "merged" and e.detail in found:  # the host made another commit of what was announced
+            found[e.sha] = found.pop(e.detail)._replace(sha=e.sha)
         if (e.event not in ANNOUNCED and e.event not in LOOKED and not _judged(e)) or not e.sha:
             continue
         before = found.pop(e.sha, None) or LandingSeen(0, e.lane, e.sha, "", "", "")

@@ -4,7 +4,7 @@ always as "ago" or "left" at the moment of the answer, so that no two clocks are
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, overload
 
 from .model import Intent
@@ -143,6 +143,16 @@ class Candidate(NamedTuple):
     reason: str
 
 
+class Pulled(NamedTuple):
+    """A pull request that is being merged, or may still be: it lands as a commit that the host makes."""
+
+    number: int
+    head: str
+    base: str
+    tree: str  # of that commit, when the base is still the tip
+    sha: str = ""  # that commit, where the host said so
+
+
 class LaneState(NamedTuple):
     """A lane at one moment."""
 
@@ -164,6 +174,7 @@ class LaneState(NamedTuple):
     run_url: str | None
     dispatched: bool = False  # another run was started by hand for this landing; that is done once
     candidate: Candidate | None = None
+    pulls: tuple[Pulled, ...] = ()  # of the intent and the kept ones, those that are pull requests
 
     @property
     def needs_look(self) -> bool:
@@ -247,11 +258,20 @@ def state_of(name: str, raw: dict[str, Any]) -> LaneState:
         run_url=raw.get("run_url"),
         dispatched=bool(raw.get("dispatched")),
         candidate=tried and _candidate(tried, raw.get("run_url")),
+        pulls=tuple(_pulls(raw)),
     )
 
 
 def _candidate(c: dict[str, Any], run_url: str | None) -> Candidate:
     return Candidate(c["head"], c["left_ms"], run_url, c.get("result"), c.get("reason") or "")
+
+
+def _pulls(raw: dict[str, Any]) -> Iterator[Pulled]:
+    if mine := raw.get("pull"):
+        yield Pulled(int(mine["number"]), raw["head"], raw.get("base") or "", mine.get("tree") or "")
+    for one in raw.get("kept") or ():
+        if one.get("pull"):
+            yield Pulled(int(one["pull"]), one["head"], one.get("base") or "", one.get("tree") or "")
 
 
 def _line(raw: dict[str, Any]) -> Sequence[Place]:

@@ -55,6 +55,15 @@ class LookLease(NamedTuple):
     safe_until: float
 
 
+class Made(NamedTuple):
+    """A commit of the lane that the host made of a pull request's head."""
+
+    head: str
+    sha: str
+    base: str  # what it stands on
+    tree: str
+
+
 class Look(NamedTuple):
     """What was seen at the remote. Read the lane's state first and the remote after it."""
 
@@ -63,6 +72,7 @@ class Look(NamedTuple):
     heads: list[str]  # known heads (the intent's, kept ones) that the tip contains
     foreign: list[str]  # other first-parent commits between `since` and the tip, oldest first
     moved: list[str]  # kept heads that the tip does not contain and whose base it has left
+    made: list[Made] | None = None  # heads of pull requests that are in as another commit, which the lists above name
 
 
 class Granted(NamedTuple):

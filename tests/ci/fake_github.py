@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 TOKEN = "fake-token-for-tests"
 CUT, SLOW, RATE_LIMIT = "cut", "slow", "rate-limit"
+CUT_AFTER = "cut-after"  # what was asked is done, and the answer is lost
 WHO = {"GIT_AUTHOR_NAME": "host", "GIT_AUTHOR_EMAIL": "host@example.org"}
 WHO |= {"GIT_COMMITTER_NAME": "host", "GIT_COMMITTER_EMAIL": "host@example.org"}
 NOW = "%Y-%m-%dT%H:%M:%SZ"
@@ -77,9 +78,11 @@ class FakeGithub:
         self.rules: dict[str, list[dict[str, Any]]] = {}  # branch -> [{"type": …, "parameters": …}]
         self.protected: dict[str, list[str]] = {}  # branch -> names of required checks (classic protection)
         self.required: dict[str, list[str]] = {}  # branch -> contexts that must be green before a merge (else 405)
+        self.rulesets: list[dict[str, Any]] = []  # made through the API; their rules bind
         self.workflows: set[str] = {"smoke.yml"}
         self.inputs: set[str] = {"sha", "fence"}  # that the workflows declare
         self.redirect = ""  # where the next request is sent instead
+        self.on_request: Callable[[str], None] | None = None  # called with "METHOD path" before it is answered
         self.on_dispatch: Callable[[dict[str, Any]], None] | None = None
         self.requests: list[Asked] = []
         self.dispatches: list[dict[str, Any]] = []  # {"workflow", "ref", "inputs"}
@@ -419,6 +422,30 @@ class FakeGithub:
     def _branch_rules(self, args: list[str], _: dict[str, str], __: Any) -> tuple[int, Any]:
         return 200, self.rules.get(args[0], [])
 
+    def _list_rulesets(self, _: list[str], __: dict[str, str], ___: Any) -> tuple[int, Any]:
+        return 200, self.rulesets
+
+    def _put_ruleset(self, args: list[str], _: dict[str, str], body: Any) -> tuple[int, Any]:
+        one = next((r for r in self.rulesets if args and r["id"] == int(args[0])), None)
+        if args and one is None:
+            raise _Refuse(404, "Not Found")
+        if one is None:
+            one = {"id": self._id()}
+            self.rulesets.append(one)
+        one |= body
+        for ref in body["conditions"]["ref_name"]["include"]:
+            self.rules[ref.removeprefix("refs/heads/")] = body["rules"]
+            checks = [c for r in body["rules"] for c in r["parameters"].get("required_status_checks", ())]
+            self.required[ref.removeprefix("refs/heads/")] = [c["context"] for c in checks]
+        return 200 if args else 201, one
+
+    def _add_contexts(self, args: list[str], _: dict[str, str], body: Any) -> tuple[int, Any]:
+        if args[0] not in self.protected:
+            raise _Refuse(404, "Branch not protected")
+        self.protected[args[0]] += body["contexts"]
+        self.required[args[0]] = self.protected[args[0]]
+        return 200, self.protected[args[0]]
+
     def _compare(self, args: list[str], _: dict[str, str], __: Any) -> tuple[int, Any]:
         base, head = self.sha(args[0]), self.sha(args[1])
         if not base or not head:
@@ -448,6 +475,10 @@ ROUTES: tuple[tuple[str, str, Callable[..., tuple[int, Any]]], ...] = (
     ("PATCH", "/issues/comments/([0-9]+)", FakeGithub._edit_comment),
     ("GET", "/branches/([^/]+)", FakeGithub._branch),
     ("GET", "/rules/branches/([^/]+)", FakeGithub._branch_rules),
+    ("GET", "/rulesets", FakeGithub._list_rulesets),
+    ("POST", "/rulesets", FakeGithub._put_ruleset),
+    ("PUT", "/rulesets/([0-9]+)", FakeGithub._put_ruleset),
+    ("POST", "/branches/([^/]+)/protection/required_status_checks/contexts", FakeGithub._add_contexts),
     ("GET", "/compare/(.+)\\.\\.\\.(.+)", FakeGithub._compare),
 )
 LISTS = ("check_runs",)  # where a list is inside an object
@@ -494,11 +525,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _decide(self, path: str, query: dict[str, str], body: Any) -> tuple[int, Any, dict[str, str]]:
+        if self.host.on_request:
+            self.host.on_request(f"{self.command} {path}")
         with self.host.lock:
             fault = next((f for f in self.host._faults if f.match.search(f"{self.command} {path}")), None)
             if fault:
                 self.host._faults.remove(fault)
         if fault and fault.kind == CUT:
+            return 0, None, {}
+        if fault and fault.kind == CUT_AFTER:
+            with contextlib.suppress(_Refuse):
+                self.host.answer(self.command, path, query, body)
             return 0, None, {}
         if fault and fault.kind == SLOW:
             time.sleep(fault.seconds)

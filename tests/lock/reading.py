@@ -437,6 +437,7 @@ class Lane:
 
     def outcome(self, a: dict[str, Any], saw: str) -> dict[str, Any]:
         h = self.hold
+        self.go_over(a["look"])
         assert h and h.head
         if saw == "base":
             self.keep(h.head)
@@ -505,9 +506,36 @@ class Lane:
         known = self.records.get(head, {})
         return str(known.get("base", "")) if known.get("record") in ("landed", "late") else None
 
+    def go_over(self, look: dict[str, Any] | None) -> None:
+        """A pull request's head landed as a commit that the host made: from now on that commit is the landing."""
+        h = self.hold
+        for head, sha, base, tree in (look or {}).get("made", []):
+            mine = h is not None and h.head == head and h.base is not None
+            known = self.records.get(head, {})
+            if not (mine or head in self.kept) or "pull" not in known or "pulled" in known or sha == head:
+                continue
+            there, new = self.records.get(sha, {}), self.records.pop(head)
+            new |= {k: there[k] for k in ("verdict", "run_url", "unproven") if k in there}
+            rank = ("", *FACTS)
+            if there.get("record") in FACTS and rank.index(there["record"]) > rank.index(
+                new["record"] if new["record"] in FACTS else ""
+            ):
+                new["record"] = there["record"]
+            new |= {"pulled": head, "base": base, "tree": tree}
+            self.records[sha] = new
+            self.note("merged", new.get("agent"), sha, head, fence=int(new["fence"]))
+            if self.kept.pop(head, None) is not None:
+                self.kept[sha] = {**new, "record": "unseen"}
+            if mine and h:
+                h.head, h.base = sha, base
+                h.info = {**{k: v for k, v in (h.info or {}).items() if k != "pull"}, "tree": tree}
+                if "steps" in h.info:
+                    h.key = f"{tree}:{h.info['steps']}:ci"
+
     def attribute_look(self, look: dict[str, Any] | None) -> bool:
         if look is None:
             return False
+        self.go_over(look)
         whole: bool = look["since"] == (self.seen or "")  # else somebody else has looked meanwhile: heads only
         foreign: list[str] = []
         if whole and self.seen is not None:
@@ -530,6 +558,9 @@ class Lane:
         for head in look["moved"]:  # its base is no longer the tip and it is not in: it can never land
             if self.hold and self.hold.head == head:
                 continue  # announced anew: its outcome is for its holder to tell
+            one = self.kept.get(head, {})
+            if "pull" in one and "pulled" not in one and self.now - one["at"] < self.times["cap_ms"]:
+                continue  # a host merges onto whatever tip there is
             kept = self.kept.pop(head, None)
             if kept and self.put_record(head, "not-landed"):
                 self.note("not-landed", kept.get("agent"), head, fence=int(kept["fence"]))
@@ -545,6 +576,10 @@ class Lane:
         self.reap()
         self.attribute_look(a.get("look"))
         h, head, who = self.hold, a["head"], a["who"]
+        info = h.info if h and h.info and h.base is not None and self.unreported() else {}
+        if h and "pull" in info and a.get("key", "").split(":")[0] == info["tree"]:
+            # a commit with the tree that merging makes: the pull request is merged
+            self.go_over({"made": [[h.head, head, h.base, info["tree"]]]})
         if self.state == "held" and h and h.phase == "smoking" and h.head == head and h.id == who["hold"]:
             return self.granted()  # the first reply was lost
         free = self.state == "free" and self.window is None and not any(self.is_there(t) for t in self.queue)

@@ -162,6 +162,8 @@ def as_answered(lane: Lane, outcome: str) -> dict[str, Any]:
             result, reason = h.proof or (None, None)
             word = {"head": h.candidate, "left_ms": lane.left(h.ci_until), "result": result, "reason": reason}
             view["candidate"] = pruned(word)
+        if h.info and "pull" in h.info:
+            view["pull"] = {"number": h.info["pull"], "tree": h.info["tree"]}
         if h.look:
             view["look"] = {"agent": h.look[0]["agent"], "left_ms": lane.left(h.look[1])}
     if c:
@@ -174,7 +176,10 @@ def as_answered(lane: Lane, outcome: str) -> dict[str, Any]:
             [t.id, "waiting" if lane.is_there(t) else "reserved", max(0, t.reserved_until - lane.now), t.who]
             for t in lane.queue
         ]
-    view["kept"] = sorted((head, one["base"], one["agent"]) for head, one in lane.kept.items())
+    view["kept"] = sorted(
+        (head, one["base"], one["agent"], None if "pulled" in one else one.get("pull"))
+        for head, one in lane.kept.items()
+    )
     return pruned(view)
 
 
@@ -184,7 +189,7 @@ def pruned(d: dict[str, Any]) -> dict[str, Any]:
 
 def plain_view(raw: dict[str, Any]) -> dict[str, Any]:
     """A script's state with Lua's empty tables read as lists, and without an order where there is none."""
-    kept = sorted((k["head"], k["base"], k["agent"]) for k in raw["kept"] or ())
+    kept = sorted((k["head"], k["base"], k["agent"], k.get("pull")) for k in raw["kept"] or ())
     queue = {"queue": [[*t[:3], json.loads(t[3])] for t in raw["queue"] or ()]} if "queue" in raw else {}
     return {**raw, **queue, "kept": kept}
 
@@ -251,7 +256,7 @@ class Dice:
     def look(self) -> dict[str, Any]:
         seen = self.lane.seen or ""
         known = list(dict.fromkeys([*self.lane.kept, self.head(1.0)]))
-        look = {
+        look: dict[str, Any] = {
             "tip": self.rng.choice([*COMMITS, *COMMITS, ""]) or None,
             "since": seen if self.rng.random() < 0.85 else self.rng.choice(["", *COMMITS]),
             "heads": self.some(known, 1) if self.rng.random() < 0.4 else [],
@@ -260,6 +265,9 @@ class Dice:
             ),
             "moved": self.some(known, 2),
         }
+        if self.rng.random() < 0.25:  # a host made a commit of a pull request's head
+            sha = self.rng.choice([self.new(), look["tip"] or self.new(), self.rng.choice(COMMITS)])
+            look["made"] = [[self.head(0.9), sha, self.rng.choice(COMMITS), TREES[sha]]]
         return pruned(look)
 
     def fixer(self) -> bool:
@@ -267,7 +275,7 @@ class Dice:
 
     def info(self, head: str) -> dict[str, Any] | None:
         some = {"tree": TREES[head], "steps": "s", "prps": ["P1-001"], "code": True}
-        return self.rng.choice([None, some, some, {"code": False}])
+        return self.rng.choice([None, some, {**some, "pull": 7}, {**some, "pull": 7}, {"code": False}])
 
     def args(self, verb: str) -> dict[str, Any]:
         r = self.rng
@@ -307,6 +315,9 @@ class Dice:
                 a = {"head": head, "who": self.runner(), "look": r.choice([None, self.look()])}
                 a |= {"run_url": r.choice([None, "https://ci.example/1"])}
                 a |= {"key": r.choice([None, f"{TREES[head]}:s:ci", f"{TREES[head]}:s:ci"])}
+                info = (self.lane.hold.info if self.lane.hold else None) or {}
+                if "pull" in info and r.random() < 0.6:
+                    a |= {"head": self.new(), "key": f"{info['tree']}:s:ci"}
             case "verdict":
                 head = self.head()
                 a = {"head": head, "key": f"{TREES[head]}:s:ci", "result": r.choice(["green", "red", "unknown"])}

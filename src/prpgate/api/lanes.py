@@ -86,19 +86,31 @@ class Lanes(Face):
         branch: str | None = None,
         *,
         prp: str | None = None,
+        pr: int | None = None,
         wait_s: float = float("inf"),
         on_stage: Callable[[Stage], None] | None = None,
     ) -> Outcome:
         """`prp land`: wait in line, rebase apart, prove, push, ask the remote.
 
         `Outcome.state` says how it ended: "landed", "ci", "up-to-date", "queued" (`wait_s` was over), "unseen".
+        With `pr`, or where prp.toml says via = "pr", a pull request is merged instead: this one, or the branch's.
         Raises UserError when it is refused. In the main thread, Ctrl-C leaves nothing behind.
         """
         from .. import land
 
-        session = self._session
-        job = land.job(session.repo, session.config, branch, prp and self._own_id(prp))
+        session, own = self._session, prp and self._own_id(prp)
         ears = land.Ears(on_stage or deaf, deaf, deaf, deaf)
+        if pr is not None or session.config.via == "pr":
+            from .. import land_pull
+
+            host, pull = land_pull.job(session.repo, session.config, pr, branch, own)
+            return land_pull.land_pull(
+                *(session.repo, session.config, session.store(), session.agent, pull, ears),
+                host=host,
+                wait_s=wait_s,
+                url=session.url,
+            )
+        job = land.job(session.repo, session.config, branch, own)
         return land.land(
             *(session.repo, session.config, session.store(), session.agent, job, ears),
             wait_s=wait_s,

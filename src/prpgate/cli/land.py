@@ -10,10 +10,11 @@ import time
 from typing import TYPE_CHECKING
 
 from .. import land as landing
-from .. import ops
+from .. import land_pull, ops
 from ..errors import COULD_NOT_TELL, INTERRUPTED, OK, QUEUED, UserError
 from ..interrupts import alike, held_back, no_more
 from ..messages import land as say
+from ..messages import pulls as pulls_say
 from ..messages.prps import unknown
 from ..output import error_text
 from ..refusal import save_refusal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any, Self
 
+    from ..host import Host
     from ..land import Outcome, Stage
     from ..output import Output
 
@@ -80,15 +82,18 @@ def land(args: argparse.Namespace, out: Output) -> int:
     # Importing redis-py takes as long as what git is asked meanwhile; done side by side they cost one of them.
     threading.Thread(target=importlib.import_module, args=("prpgate.store.client",), daemon=True).start()
     session = ops.Session(url=args.redis_url)
-    job = None
+    job, host = None, None
     try:
         wait_s = landing.check(args.wait, args.no_wait)
-        job = landing.job(
-            *(session.repo, session.config, args.from_branch, _prp(session, args.prp)),
-            revert=args.revert,
-            hotfix=args.hotfix,
-            reason=args.reason,
-        )
+        if args.pr is not None or (session.config.via == "pr" and args.revert is None):
+            host, job = _pull(session, args)
+        else:
+            job = landing.job(
+                *(session.repo, session.config, args.from_branch, _prp(session, args.prp)),
+                revert=args.revert,
+                hotfix=args.hotfix,
+                reason=args.reason,
+            )
         with alike(), Live(job.lane, out) as live:
             ears = landing.Ears(
                 live.stage,
@@ -96,11 +101,11 @@ def land(args: argparse.Namespace, out: Output) -> int:
                 lambda event: live.stage(landing.Stage(landing.GATE, detail=event.name)),
                 no_more,
             )
-            done = landing.land(
-                *(session.repo, session.config, session.store(), session.agent, job, ears),
-                wait_s=wait_s,
-                url=args.redis_url,
-            )
+            what = (session.repo, session.config, session.store(), session.agent, job, ears)
+            if host:
+                done = land_pull.land_pull(*what, host=host, wait_s=wait_s, url=args.redis_url)
+            else:
+                done = landing.land(*what, wait_s=wait_s, url=args.redis_url)
     except UserError as e:
         save_refusal(session.repo.git_dir, error_text(e))
         if not out.json:
@@ -118,6 +123,18 @@ def land(args: argparse.Namespace, out: Output) -> int:
     return _say(done, out)
 
 
+def _pull(session: ops.Session, args: argparse.Namespace) -> tuple[Host, landing.Job]:
+    """The host, and the pull request that is to land: the one named, or the one of the branch."""
+    for option, given in (("--revert", args.revert), ("--from", args.pr is not None and args.from_branch)):
+        if given not in (None, False):
+            raise pulls_say.not_together(option)
+    return land_pull.job(
+        *(session.repo, session.config, args.pr, args.from_branch, _prp(session, args.prp)),
+        hotfix=args.hotfix,
+        reason=args.reason,
+    )
+
+
 def _prp(session: ops.Session, any_id: str | None) -> str | None:
     if any_id is None:
         return None
@@ -129,7 +146,8 @@ def _prp(session: ops.Session, any_id: str | None) -> str | None:
 
 
 def _say(done: Outcome, out: Output) -> int:
-    text, action = say.outcome(done), say.next_action(done)
+    text = pulls_say.outcome(done) or say.outcome(done)
+    action = pulls_say.next_action(done) or say.next_action(done)
     shape: dict[str, Any] = {
         "lane": done.job.lane,
         "landed": done.state in (landing.LANDED, landing.IN_CI, landing.NOTHING),

@@ -95,6 +95,7 @@ def close(args: argparse.Namespace, out: Output) -> int:
     session = ops.Session(url=args.redis_url)
     name, reason = session.lanes(args.lane or session.config.ledger_lane)[0], _reason(args)
     state = session.lock(name).close(session.agent.name, reason).state
+    _sign(session, name, out)
     out.say(f"{name} is closed. It takes only fixes until you, or somebody else, opens it:")
     out.say(f'  prp lane open {quote(name)} --reason "why"')
     out.answer(lane=ops.lane_json(state))
@@ -117,8 +118,18 @@ def open_(args: argparse.Namespace, out: Output) -> int:
         out.say(f"{name} is open already.")
     else:
         out.say(f"{name} is open.")
+    _sign(session, name, out)
     out.answer(lane=ops.lane_json(answer.state))
     return OK
+
+
+def _sign(session: ops.Session, name: str, out: Output) -> None:
+    """What the open pull requests say of the lane follows at once; what could not be told is told by `ci watch`."""
+    from .. import sign
+    from ..messages import sign as say
+
+    if sign.wanted(session.config) and (error := sign.follow(session.repo, session.config, session.store(), name)):
+        out.note(say.not_shown(session.config.land_check, error))
 
 
 def _reason(args: argparse.Namespace) -> str:

@@ -252,6 +252,13 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 ),
                 arg("--for", dest="prp", metavar="ID", help="the PRP that it is for (default: what its commits name)"),
                 arg(
+                    "--pr",
+                    type=int,
+                    metavar="N",
+                    help="merge this pull request in your turn, through the host's API, at the head that was judged "
+                    '(via = "pr" in prp.toml: the one of your branch)',
+                ),
+                arg(
                     "--wait",
                     type=float,
                     metavar="SECONDS",
@@ -292,6 +299,11 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "ci:reconcile",
             "the same once, for a cron job",
             (LANE._replace(more={**LANE.more, "help": "only this lane (default: all)"}),),
+        ),
+        "ci protect": Verb(
+            "protect:protect",
+            'make prp/lane and the smoke check required at the host (for via = "pr")',
+            (flag("--dry-run", "print the exact API calls, and make none"), YES),
         ),
         "lock status": Verb("lane:status", "who holds which lane, who waits", (LANE,)),
         "lock log": Verb(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def init(args: argparse.Namespace, out: Output) -> int:
-    from .. import ci_setup, project
+    from .. import ci_setup, project, protection
     from .. import install as hooks
 
     repo = Repo.found()
@@ -41,7 +41,10 @@ def init(args: argparse.Namespace, out: Output) -> int:
         found = project.propose(repo, ledger=args.ledger, project=args.project, scope=args.scope, lane=args.lane)
         text = project.toml(found)
         config = settings.parse(text, settings.FILE)
-        for note in found.notes:
+        mode = protection.mode(repo, config)
+        text = protection.in_text(text, mode)
+        config = settings.parse(text, settings.FILE)
+        for note in (*found.notes, *(mode.why if mode else ())):
             out.say(note)
         out.say(
             f"Project {config.project}, ledger {config.ledger_path}, lane {config.ledger_lane} on {config.remote}, "
@@ -52,7 +55,7 @@ def init(args: argparse.Namespace, out: Output) -> int:
         there = _id_there(repo, config, args.redis_url)
         if there:  # another clone was set up and has not pushed yet: two ids would be two stores
             out.say(f"The store already has an id for {config.project}; it is taken over.")
-            text = project.toml(found._replace(store_id=there))
+            text = protection.in_text(project.toml(found._replace(store_id=there)), mode)
             config = settings.parse(text, settings.FILE)
         with open(path, "x", encoding="utf-8") as f:
             f.write(text)

@@ -315,10 +315,44 @@ local function known_base(head)
   return known and (one.base or '') or nil
 end
 
+-- A pull request lands as a commit that the host makes. Once a look has found it, that commit is the landing: what was
+-- announced under the request's head goes over to it. `made` is a list of {head, commit, its base, its tree}.
+local function go_over(look)
+  for _, one in ipairs(look and look.made or {}) do
+    local head, sha, base, tree = one[1], one[2], one[3], one[4]
+    local mine, kept = head == S.head and S.base ~= nil, redis.call('HEXISTS', KEPT, head) == 1
+    local new, there = json(REC, head), json(REC, sha)
+    if (mine or kept) and new.pull and not new.pulled and sha ~= head then
+      for _, field in ipairs({ 'verdict', 'run_url', 'unproven' }) do
+        if there[field] ~= nil then new[field] = there[field] end
+      end
+      if (IN_BRANCH[there.record] or 0) > (IN_BRANCH[new.record] or 0) then new.record = there.record end
+      new.pulled, new.base, new.tree = head, base, tree
+      redis.call('HDEL', REC, head)
+      redis.call('HSET', REC, sha, cjson.encode(new))
+      log('merged', { fence = new.fence, agent = new.agent, sha = sha, detail = head })
+      if kept then
+        redis.call('HDEL', KEPT, head)
+        new.record = 'unseen'
+        redis.call('HSET', KEPT, sha, cjson.encode(new))
+      end
+      if mine then
+        local info = S.info and cjson.decode(S.info) or {}
+        info.pull, info.tree = nil, tree
+        put('head', sha)
+        put('base', base)
+        put('info', cjson.encode(info))
+        if info.steps then put('key', tree .. ':' .. info.steps .. ':ci') end
+      end
+    end
+  end
+end
+
 -- Every look at the remote says what came since the last one. Commits, oldest first, first parents only. A look that
 -- stands on an older `seen` than ours says which known heads are in, and no more: the rest is for the next look.
 local function attribute(look)
   if not look then return false end
+  go_over(look)
   local fresh = (look.since or '') == (S.seen or '')
   local foreign, base = {}, nil
   if fresh and S.seen then
@@ -339,6 +373,7 @@ local function attribute(look)
   if new > 0 then log('foreign-push', { sha = foreign[1], detail = text(new) }) end
   for _, head in ipairs(look.moved or {}) do -- the tip left its base without it: now it can never land
     local one = head ~= S.head and json(KEPT, head) or {} -- (the intent's own head may be on its way again)
+    if one.pull and not one.pulled and NOW - one.at < T.cap_ms then one = {} end -- a host merges onto any tip
     if one.record then
       redis.call('HDEL', KEPT, head)
       if record(head, 'not-landed') then
@@ -414,6 +449,7 @@ end
 
 -- What a look (or the server's own answer) says of the intended head: "in", "base" or "other".
 local function outcome(saw)
+  go_over(A.look)
   local head, agent = S.head, owner().agent
   if saw == 'base' then keep(head) end
   if saw == 'other' and record(head, 'not-landed') then log('not-landed', { agent = agent, sha = head }) end
@@ -497,6 +533,10 @@ local function view(brief)
   if S.candidate and S.phase == 'claimed' then
     v.candidate = { head = S.candidate, left_ms = left('ci_until'), result = S.proof, reason = S.proof_reason }
   end
+  if S.info and S.info:find('"pull":', 1, true) then
+    local info = cjson.decode(S.info)
+    v.pull = { number = info.pull, tree = info.tree }
+  end
   if S.look then v.look = { agent = cjson.decode(S.looker).agent, left_ms = left('look_until') } end
   if S.closed then
     local culprit = S.closed_head and json(REC, S.closed_head) or {}
@@ -513,7 +553,8 @@ local function view(brief)
   end
   for head, raw in pairs(hash(KEPT)) do
     local one = cjson.decode(raw)
-    v.kept[#v.kept + 1] = { head = head, base = one.base, agent = one.agent }
+    v.kept[#v.kept + 1] = { head = head, base = one.base, agent = one.agent,
+      pull = not one.pulled and one.pull or nil, tree = one.pull and not one.pulled and one.tree or nil }
   end
   return v
 end

@@ -1,10 +1,15 @@
 -- include: lane
--- A CI run starts on a commit. A run on the intended head proves that it landed, and takes the lane over; so does a
+-- A CI run starts on a commit. A run on the intended head proves that it landed, and takes the lane over; so does one
+-- on a commit with the tree that merging the intended pull request makes; so does a
 -- run on a foreign or late commit while nobody wants the lane. Any other run goes on without it.
 -- ARGV: head, who, run_url, look, key (tree:steps:class of the verdict to come, where it is known)
 -- Answers granted {fence, deadline_ms, cap_ms} | apart. Idempotent for the same run (who.hold).
 reap()
 attribute(A.look)
+local info = S.info and S.base and open_intent() and cjson.decode(S.info) or {}
+if info.pull and info.tree and A.key and A.key:match('^[^:]*') == info.tree then -- what merging makes: it is merged
+  go_over({ made = { { S.head, A.head, S.base, info.tree } } })
+end
 local stands = A.key and json(VERDICTS, A.key).result
 local function smoke()
   put('key', A.key or S.key)

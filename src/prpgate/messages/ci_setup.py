@@ -28,6 +28,10 @@ def answers(address: str, repository: str, check: str, app: str) -> str:
     return f"the host answers ({repository} at {address}); check run {check} of {app} is the verdict"
 
 
+def merges(check: str) -> str:
+    return "the host answers: prp land merges pull requests there" + (f", {check} is their status" if check else "")
+
+
 def no_workflow(path: str, lane: str) -> str:
     return f"{path} is not on {lane}: a run that never came cannot be started ([ci] workflow in prp.toml names it)"
 

@@ -66,6 +66,14 @@ class Keys:
         """String with an expiry: who asks the host about this lane."""
         return f"{self.prefix}lane:{lane}:observer"
 
+    def signs(self, lane: str) -> str:
+        """Hash: head of an open pull request -> what its status says of this lane."""
+        return f"{self.prefix}lane:{lane}:signs"
+
+    def told(self, lane: str) -> str:
+        """Hash: commit that somebody merged outside -> when its pull request was told what became of it."""
+        return f"{self.prefix}lane:{lane}:told"
+
     def lane(self, name: str) -> LaneKeys:
         base = f"{self.prefix}lane:{name}:"
         s, q, a, r, u, i, kept, rec, log = (base + p for p in ("s", "q", "a", "r", "u", "i", "kept", "rec", "log"))

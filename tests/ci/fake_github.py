@@ -77,7 +77,7 @@ class FakeGithub:
         self.rules: dict[str, list[dict[str, Any]]] = {}  # branch -> [{"type": …, "parameters": …}]
         self.protected: dict[str, list[str]] = {}  # branch -> names of required checks (classic protection)
         self.required: dict[str, list[str]] = {}  # branch -> contexts that must be green before a merge (else 405)
-        self.workflows: set[str] = {"smoke.yml"}
+        self.workflows: set[str] = {"prp-smoke.yml"}
         self.inputs: set[str] = {"sha", "fence"}  # that the workflows declare
         self.redirect = ""  # where the next request is sent instead
         self.on_dispatch: Callable[[dict[str, Any]], None] | None = None

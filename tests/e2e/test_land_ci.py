@@ -141,7 +141,7 @@ def test_nothing_moves_the_branch_but_what_ci_said_green_to(first: Hosted) -> No
     until(lambda: holder(ana) == "ana", "ana has the lane")
     waiting = begin(ben, "--json")
     red, good = answer(end(breaking)), answer(end(waiting))
-    assert (red["landed"], red["state"], red["error"]["code"]) == (False, "red", "red"), red
+    assert (red["landed"], red["state"]) == (False, "red"), red
     assert (good["landed"], good["state"]) == (True, "landed"), good
     jobs = first.host.idle()
     assert moves(first) == [*before, good["sha"]], "red never was on the branch"

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from tests.world import Clone
 
-STEP = '[[smoke]]\nname = "quick"\nrun = "test ! -e bad"\n'
+# What is bad takes a moment, in which others come to stand in line.
+STEP = '[[smoke]]\nname = "quick"\nrun = "test ! -e bad || { sleep 1.5; exit 1; }"\n'
 
 
 class Hosted(Project):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import HostDown, HostRefused, UserError
@@ -77,12 +78,23 @@ def _host(repo: Repo, config: Config) -> Finding:
 
 
 def _workflow(repo: Repo, config: Config) -> Iterator[Finding]:
-    """A run that never came is started by hand: the workflow has to be there, and to allow it."""
+    """A run that never came is started by hand: the workflow has to be there, and to allow it. And the check run that
+    those who wait look for has to be one that it makes."""
     tip = repo.known_tip(config.remote, config.ledger_lane)
     if not config.ci_workflow or tip is None:
         return
-    text = repo.blob(f"{tip}:{WORKFLOWS}/{config.ci_workflow}")
+    path = f"{WORKFLOWS}/{config.ci_workflow}"
+    text = repo.blob(f"{tip}:{path}")
     if text is None:
-        yield Finding("warning", say.no_workflow(f"{WORKFLOWS}/{config.ci_workflow}", config.ledger_lane))
-    elif b"workflow_dispatch" not in text:
-        yield Finding("warning", say.no_dispatch(f"{WORKFLOWS}/{config.ci_workflow}"))
+        yield Finding("warning", say.no_workflow(path, config.ledger_lane))
+        return
+    if b"workflow_dispatch" not in text:
+        yield Finding("warning", say.no_dispatch(path))
+    if config.ci_observe == "status" and _calls(text, config.ci_check):
+        yield Finding("warning", say.called(path, config.ci_check))
+
+
+def _calls(workflow: bytes, job: str) -> bool:
+    """Does a job call another workflow? Read from lines in the usual two-space shape; of any other nothing is said."""
+    block = re.search(rb"^  %s:[^\n]*\n((?:(?:    .*)?\n)*)" % re.escape(job.encode()), workflow, re.MULTILINE)
+    return block is not None and re.search(rb"^    uses:", block[1], re.MULTILINE) is not None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from prpgate import recipes, workflow_file
+from prpgate import ci_setup, recipes, workflow_file
 from prpgate.config import parse
 from prpgate.messages import recipes as say
 from tests.ci.act import GATE, WORKFLOW, Runner, pins
@@ -281,3 +281,8 @@ def test_what_is_written_runs(clone: Clone, world: World, known: bool) -> None:
         assert job.end() == 1
         assert "PRP_GATE: set this repository variable: git+https://github.com/OWNER/REPO@FULL_SHA" in job.text
     runner.close()
+
+
+def test_a_run_that_never_came_is_started_from_the_workflow_that_is_written() -> None:
+    config = parse('project = "example.org/team/app"', "prp.toml")
+    assert f"{ci_setup.WORKFLOWS}/{config.ci_workflow}" == workflow_file.PATH

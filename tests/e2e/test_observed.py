@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
+from tests.ci.act import WORKFLOW
 from tests.ci.fake_github import CUT, FakeGithub
 from tests.e2e.conftest import Project
 from tests.world import Clone, Result, run
@@ -248,7 +249,7 @@ def test_a_cron_job_reconciles_and_says_what_it_did(observed: tuple[Project, Fak
     work(ana, "one")
     ana.prp("land")
     time.sleep(1.5)
-    assert "smoke.yml was started for it, once" in ana.prp("ci", "reconcile").out
+    assert "prp-smoke.yml was started for it, once" in ana.prp("ci", "reconcile").out
     time.sleep(1.5)
     assert "waits for check run smoke of github-actions" in ana.prp("ci", "reconcile").out
     assert [d["inputs"]["sha"] for d in fake.dispatches] == [project.tip()]
@@ -273,8 +274,26 @@ def test_what_cannot_be_asked_is_said_with_the_command_that_helps(observed: tupl
     del ana.env["PRP_HOST_TOKEN"]
     found = ana.prp("doctor")
     assert "check run smoke of github-actions is the verdict" in found.out
-    assert ".github/workflows/smoke.yml is not on main" in found.out
+    assert ".github/workflows/prp-smoke.yml is not on main" in found.out
     assert fake.asked("GET /repos/team/app$")
+
+
+def test_a_check_run_that_never_comes_is_told_by_its_name(observed: tuple[Project, FakeGithub]) -> None:
+    """The workflow that `prp init --ci github` writes calls another, and the host names such a check run after both."""
+    project, _ = observed
+    ana = project.ana
+    written = ana.prp("init", "--ci", "github", "--gate", f"team/gate@{'1' * 40}", "--print", "--json").out
+    ana.commit_files("Smoke what lands", {WORKFLOW: json.loads(written)["workflow"]})
+    ana.git("push", "-q", "--no-verify")
+    found = ana.prp("doctor", ok=False).out
+    assert f"job smoke of {WORKFLOW} calls another workflow" in found
+    assert '"smoke / smoke"' in found
+    toml = ana.read("prp.toml").replace("ci.poll", 'ci.check = "smoke / smoke"\nci.poll', 1)
+    ana.commit_files("Name the check run", {"prp.toml": toml})
+    ana.git("push", "-q", "--no-verify")
+    found = ana.prp("doctor", ok=False).out
+    assert "check run smoke / smoke of github-actions is the verdict" in found
+    assert "calls another workflow" not in found
 
 
 def test_nothing_to_watch_without_gate_ci(tmp_path: Path, home: Path) -> None:

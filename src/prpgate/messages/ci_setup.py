@@ -36,5 +36,13 @@ def no_workflow(path: str, lane: str) -> str:
     return f"{path} is not on {lane}: a run that never came cannot be started ([ci] workflow in prp.toml names it)"
 
 
+def called(path: str, check: str) -> str:
+    return (
+        f"job {check} of {path} calls another workflow, so the host names its check run with the job there, "
+        f'"{check} / smoke" for prpgate\'s own: no check run {check} comes, and each landing goes on unproven '
+        "([ci] check in prp.toml names it)"
+    )
+
+
 def no_dispatch(path: str) -> str:
     return f"{path} has no workflow_dispatch: a run that never came cannot be started"

@@ -162,14 +162,15 @@ def complete_undo(ctx: Context, id: str) -> Done:
 
 def reopen(ctx: Context, id: str, reason: str) -> Done:
     """Take a complete PRP up again, or one that landed and was not proven. It gets a new claim."""
-    if not reason.strip():
+    said = reason.strip().encode("utf-8", "replace").decode()  # what a shell gave may be no UTF-8
+    if not said:
         raise say.no_reason(id)
 
     def fields(at: Look) -> dict[str, Any]:
         begun = {"status": IN_PROGRESS, "owner": ctx.agent.name, "started_at": live.iso(at.state.now_ms)}
         return {**begun, "completed_at": None, **NO_EVIDENCE}
 
-    return milestone.run(ctx, "reopen", id, fields, more_of=lambda: [reason.strip()])
+    return milestone.run(ctx, "reopen", id, fields, more_of=lambda: [said])
 
 
 def renew(ctx: Context, id: str) -> Done:

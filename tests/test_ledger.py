@@ -383,6 +383,8 @@ def test_the_scan_knows_what_the_reader_knows() -> None:
     assert known_ids_scan(UNTIDY.encode()) == {*found.prps, *found.aliases}
     crlf = UNTIDY.replace("\n", "\r\n").encode()
     assert known_ids_scan(crlf) == {*found.prps, *found.aliases}
+    for first in ("prp_tracking:\n  P1-001: {title: x}\n", "id: P1-001\ntitle: x\n"):
+        assert "P1-001" in known_ids_scan(b"\xef\xbb\xbf" + first.encode())
 
 
 @pytest.mark.parametrize(

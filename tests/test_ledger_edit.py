@@ -648,6 +648,16 @@ def _set_many(path: str, prp_id: str, rounds: int) -> None:
                 assert e.code == "changed-underneath"
 
 
+def test_what_a_killed_writer_left_goes_with_the_next(tmp_path: Path) -> None:
+    path, elsewhere = tmp_path / "ledger.yaml", tmp_path / "elsewhere"
+    ledger_edit.write(str(path), None, b"one\n")
+    (tmp_path / ".ledger.yaml.new").write_bytes(b"half")
+    ledger_edit.write(str(path), b"one\n", b"two\n")
+    (tmp_path / ".ledger.yaml.new").symlink_to(elsewhere)
+    ledger_edit.write(str(path), b"two\n", b"three\n")
+    assert path.read_bytes() == b"three\n" and os.listdir(tmp_path) == ["ledger.yaml"]
+
+
 def test_writers_at_the_same_moment_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "ledger.yaml"
     path.write_text(UNTIDY)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FILE = "prp-claim"
 
@@ -39,13 +42,27 @@ def _rows(git_dir: str) -> list[Kept]:
     return [Kept(*p) for p in parts if len(p) == 3 and p[1].isascii() and p[1].isdigit()]  # anything else is no fence
 
 
+@contextlib.contextmanager
+def _alone(git_dir: str) -> Iterator[None]:
+    """One writer at a time, of all processes and threads: two that read the same rows would lose one's."""
+    import fcntl  # not at import: hooks only read
+
+    folder = os.open(git_dir, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems have no flock
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)  # ends the flock
+
+
 def _write(git_dir: str, rows: list[Kept]) -> None:
     path = _path(git_dir)
     if not rows:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         return
-    spare = f"{path}.{os.getpid()}"
+    spare = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
     with open(spare, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as f:
         f.writelines(f"{r.id} {r.fence} {r.agent}\n" for r in rows)
     os.replace(spare, path)
@@ -64,14 +81,16 @@ def fence(git_dir: str, prp_id: str, agent: str) -> str:
 def keep(git_dir: str, prp_id: str, number: int, agent: str) -> None:
     """Write a claim down, in the place of an older one of the same agent on the same PRP."""
     row = Kept(prp_id, str(number), _inert(agent))
-    rows = _rows(git_dir)
-    if row not in rows:
-        _write(git_dir, [r for r in rows if (r.id, r.agent) != (prp_id, row.agent)] + [row])
+    with _alone(git_dir):
+        rows = _rows(git_dir)
+        if row not in rows:
+            _write(git_dir, [r for r in rows if (r.id, r.agent) != (prp_id, row.agent)] + [row])
 
 
 def drop(git_dir: str, prp_id: str, agent: str) -> None:
     """Forget a claim. The file goes with the last one."""
-    rows = _rows(git_dir)
-    left = [r for r in rows if (r.id, r.agent) != (prp_id, _inert(agent))]
-    if len(left) != len(rows):
-        _write(git_dir, left)
+    with _alone(git_dir):
+        rows = _rows(git_dir)
+        left = [r for r in rows if (r.id, r.agent) != (prp_id, _inert(agent))]
+        if len(left) != len(rows):
+            _write(git_dir, left)

@@ -207,6 +207,8 @@ def block(ctx: Context, id: str, reason: str, by: str | None = None) -> Done:
     shape = {"reason": _text(reason, "the reason", p.id)}
     if by is not None:
         shape["waits_for"] = _known(state, by).id
+        if shape["waits_for"] == p.id:
+            raise say.waits_for_itself(p.id)
     return _mark(ctx, state, p, "blocked", shape)
 
 

@@ -68,6 +68,11 @@ def number(ctx: Context) -> list[Numbered]:
         def place(file: str, prp_id: str, fields: dict[str, Any], draft: Prp = draft) -> None:
             _rename(ctx, draft, file, prp_id, fields)
 
+        half = _half_done(ctx, draft)
+        if half is not None:
+            _end(ctx, draft, half.id)
+            done.append(Numbered(draft.id, half.id, half.file))
+            continue
         doc = draft.fields.get("doc")
         made = milestones.new(ctx, draft.title, doc if isinstance(doc, str) else None, place=place)
         done.append(Numbered(draft.id, made.prp.id, made.changed_file or ""))
@@ -82,14 +87,13 @@ def _tree(repo: Repo, config: Config) -> Ledger:
 
 
 def _rename(ctx: Context, draft: Prp, file: str, prp_id: str, fields: dict[str, Any]) -> None:
-    """Bring the draft's entry under its number, with its seal; then every entry that depends on it."""
+    """Bring the draft's entry under its number, with its seal; and every entry that depends on it."""
     for n in range(TRIES):
         tree = _tree(ctx.repo, ctx.config)
         if draft.id not in tree.prps:
             raise say.gone(draft.id)
         old = tree.files[draft.file]
-        text = renamed(old, draft.file, draft.id, prp_id)
-        text = ledger_edit.change(text, file, prp_id, {"rev": fields["rev"]})
+        text = _numbered(old, draft, file, prp_id, fields["rev"])
         if file == draft.file:
             text = _depending(text, file, draft.id, prp_id)
         try:
@@ -99,11 +103,32 @@ def _rename(ctx: Context, draft: Prp, file: str, prp_id: str, fields: dict[str, 
             if e.code != "changed-underneath" or n == TRIES - 1:
                 raise
     if file != draft.file:
-        os.unlink(os.path.join(ctx.repo.top, draft.file))
-        for other, old in _tree(ctx.repo, ctx.config).files.items():
-            text = _depending(old, other, draft.id, prp_id)
-            if text != old:
-                ledger_edit.write(os.path.join(ctx.repo.top, other), old, text)
+        _end(ctx, draft, prp_id)
+
+
+def _end(ctx: Context, draft: Prp, prp_id: str) -> None:
+    """Of one file per PRP: the draft's own goes last, so that who is killed before that can go on (`_half_done`)."""
+    for other, old in _tree(ctx.repo, ctx.config).files.items():
+        text = _depending(old, other, draft.id, prp_id) if other != draft.file else old
+        if text != old:
+            ledger_edit.write(os.path.join(ctx.repo.top, other), old, text)
+    os.unlink(os.path.join(ctx.repo.top, draft.file))
+
+
+def _half_done(ctx: Context, draft: Prp) -> Prp | None:
+    """What this draft was made by somebody who was killed before the draft's own file was gone."""
+    tree = _tree(ctx.repo, ctx.config)
+    for p in tree.prps.values():
+        if p.title == draft.title and p.rev is not None and p.file != draft.file:
+            text = _numbered(tree.files[draft.file], draft, p.file, p.id, p.rev)
+            if _depending(text, p.file, draft.id, p.id) == tree.files[p.file]:
+                return p
+    return None
+
+
+def _numbered(data: bytes, draft: Prp, file: str, prp_id: str, rev: str) -> bytes:
+    """The draft's file with its entry under a number."""
+    return ledger_edit.change(renamed(data, draft.file, draft.id, prp_id), file, prp_id, {"rev": rev})
 
 
 def renamed(data: bytes, file: str, old: str, new: str) -> bytes:

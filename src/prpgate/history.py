@@ -172,7 +172,7 @@ def _block(data: bytes | None, prp_id: str) -> bytes | None:
 
     The whole text when its form is another than one line a key, and for one file per PRP.
     """
-    name = prp_id.encode()
+    name = prp_id.encode("utf-8", "surrogateescape")
     if data is None or name not in data:
         return None
     if not re.search(rb"(?m)^prp_tracking[ ]*:", data):

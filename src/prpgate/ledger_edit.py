@@ -243,23 +243,27 @@ def write(path: str, old: bytes | None, new: bytes) -> None:
     """
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
-    spare = os.path.join(folder, f".{os.path.basename(target)[:200]}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
         os.makedirs(folder, exist_ok=True)
         fd = os.open(folder, os.O_RDONLY)
         try:
-            _put(fd, target, spare, old, new, path)
+            _put(fd, target, old, new, path)
         finally:
             os.close(fd)  # ends the flock
     except OSError as e:
         raise UserError(say.cannot_write(path, e.strerror or e), code="write-failed") from None
 
 
-def _put(folder: int, target: str, spare: str, old: bytes | None, new: bytes, path: str) -> None:
-    with contextlib.suppress(OSError):  # some network file systems have no flock; the comparison stays
+def _put(folder: int, target: str, old: bytes | None, new: bytes, path: str) -> None:
+    spare = os.path.join(os.path.dirname(target), f".{os.path.basename(target)[:200]}.new")
+    try:
         fcntl.flock(folder, fcntl.LOCK_EX)
+    except OSError:  # some network file systems have no flock; the comparison stays
+        spare += f".{os.getpid()}.{os.urandom(4).hex()}"
     if _current(target) != old:
         raise UserError(say.changed_underneath(path), code="changed-underneath", hint="Run the command again.")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(spare)  # of a writer that was killed here
     try:
         with open(spare, "xb") as file:
             if old is not None:

@@ -28,6 +28,7 @@ def is_draft(prp_id: str) -> bool:
 
 def known_ids_scan(data: bytes) -> set[str]:
     """Every id, stable_id and legacy_id in a ledger file of either form. Never raises; imports nothing heavy."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
     found = {m[1] for m in re.finditer(_VALUE, data)}
     depth: int | None = None
     inside = False

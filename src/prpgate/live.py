@@ -247,7 +247,8 @@ def lines(text: str | None) -> list[Line]:
 def dump_line(line: Line) -> str:
     """A pending line as the scripts take it."""
     shape = {**line._asdict(), "fields": json.dumps(line.fields, separators=(",", ":"))}
-    return json.dumps(shape, separators=(",", ":"))
+    # A branch that is no UTF-8 would make the store's JSON reader refuse everything.
+    return json.dumps(shape, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 def _claim(text: str, now_ms: int, live: bool) -> Claim:

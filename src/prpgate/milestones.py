@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import claimfile, evidence, gates, ledger, ledger_edit, live, milestone, picking, record, seal, sync
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from .gates import OnLine
+    from .ledger import Ledger
+    from .live import State
 
 COMPLETING_S = 24 * 3600  # how long a completion may wait for its landing
 NO_EVIDENCE = {"github_commit": None, "ci_run_url": None, "verdict": None}
@@ -54,11 +57,12 @@ def new(
         if tree.errors:
             raise say.unreadable(tree.errors[0])
         taken = {i for p in state.prps.values() for i in p.ids} | {*tree.prps, *tree.aliases}
-        prp_id = id or free_id([*state.prps, *tree.prps], taken | _ever(ctx), ctx.config.id_pattern)
+        cut_off = _cut_off(ctx, state, tree, title) if id is None else None
+        prp_id = id or cut_off or free_id([*state.prps, *tree.prps], taken | _ever(ctx), ctx.config.id_pattern)
         file = f"{ctx.config.ledger_path}{prp_id}.yaml" if ctx.config.one_file_per_prp else ctx.config.ledger_path
         lost = state.prps.get(prp_id)
         if lost and prp_id not in tree.prps and _my_draft(ctx, lost):  # its line was thrown away: write it again
-            _add(ctx, file, prp_id, lost.chain[0].fields)
+            (place or partial(_add, ctx))(file, prp_id, lost.chain[0].fields)
             return Done(lost, file, True, notes)
         if prp_id in taken:
             raise say.taken(prp_id)
@@ -74,10 +78,7 @@ def new(
         if not answer["ok"]:
             raise say.taken(prp_id)
         try:
-            if place:
-                place(file, prp_id, fields)
-            else:
-                _add(ctx, file, prp_id, fields)
+            (place or partial(_add, ctx))(file, prp_id, fields)
         except UserError:
             milestone.call(ctx, "prp_undo", prp_id, key, "", "")
             raise
@@ -90,6 +91,15 @@ def _ever(ctx: Context) -> set[str]:
     with ctx.store.faults():
         found: Any = ctx.store.redis.hkeys(ctx.store.keys.maxrev)
     return set(found)
+
+
+def _cut_off(ctx: Context, state: State, tree: Ledger, title: str) -> str | None:
+    """The id under which the store has this very PRP already, from a `new` here that was killed before it wrote."""
+    branch = (ctx.repo.branch or "").encode("utf-8", "replace").decode()  # as the store has it
+    for p in state.prps.values():
+        if p.title == title and p.id not in tree.prps and _my_draft(ctx, p) and p.chain[0].branch == branch:
+            return p.id
+    return None
 
 
 def _my_draft(ctx: Context, p: PrpState) -> bool:
@@ -162,14 +172,15 @@ def complete_undo(ctx: Context, id: str) -> Done:
 
 def reopen(ctx: Context, id: str, reason: str) -> Done:
     """Take a complete PRP up again, or one that landed and was not proven. It gets a new claim."""
-    if not reason.strip():
+    said = reason.strip().encode("utf-8", "replace").decode()  # what a shell gave may be no UTF-8
+    if not said:
         raise say.no_reason(id)
 
     def fields(at: Look) -> dict[str, Any]:
         begun = {"status": IN_PROGRESS, "owner": ctx.agent.name, "started_at": live.iso(at.state.now_ms)}
         return {**begun, "completed_at": None, **NO_EVIDENCE}
 
-    return milestone.run(ctx, "reopen", id, fields, more_of=lambda: [reason.strip()])
+    return milestone.run(ctx, "reopen", id, fields, more_of=lambda: [said])
 
 
 def renew(ctx: Context, id: str) -> Done:

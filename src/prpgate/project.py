@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ANCESTOR_LEDGER = ".claude/prp_tracking/prp_status.yaml"
 NEW_LEDGER = "prps/"  # one file per PRP: two people who add one never touch the same file
-TRACKING = re.compile(rb"^prp_tracking[ \t]*:", re.MULTILINE)
+TRACKING = re.compile(rb"^(?:\xef\xbb\xbf)?prp_tracking[ \t]*:", re.MULTILINE)
 SINGLE = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:[ \t]*#[^\n]*\n|\s*\n)*id[ \t]*:[^\n]*\n", re.MULTILINE)
 LOOK_AT_MOST = 2_000  # YAML files looked into; a repository with more is asked for --ledger
 HEAD_BYTES = 65_536

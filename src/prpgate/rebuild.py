@@ -85,7 +85,8 @@ def look(repo: Repo, store: Store, config: Config) -> Plan:
     state = WIPED if not store.store_id else UNFILLED
     if store.store_id and raw.cursor is not None:
         proof = prove(repo, store, config)
-        state = INTACT if proof.holds else DAMAGED
+        back = sync.gone_back(repo, config, raw.cursor, target)
+        state = INTACT if proof.holds and not back else DAMAGED
     move = None if state == INTACT else sync.preview(repo, store, config, tip=_tip(target), anew=True).report
     return Plan(state, target.tip, target.provisional, move, kept, len(raw.claims), lost, proof)
 

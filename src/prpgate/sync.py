@@ -107,7 +107,8 @@ def _look(repo: Repo, store: Store, config: Config, target: Target, anew: bool) 
 def _looked(repo: Repo, store: Store, config: Config, target: Target, anew: bool) -> Move:
     raw = live.fetch(store, config.ledger_lane)  # after the tip: what that tip has was pending before it landed
     span = _range(repo, config, raw, target)
-    if anew and (span is not None or raw.cursor == target.tip):  # never back to a tip that the store has gone past
+    # Never back to a tip that the store has gone past, unless the remote itself has gone back to it.
+    if anew and (span is not None or raw.cursor == target.tip or gone_back(repo, config, raw.cursor, target)):
         span = Range(None, fresh=True)
     return Move(_nothing(raw, target), [], []) if span is None else _move(repo, config, raw, target, span)
 
@@ -165,13 +166,24 @@ def _range(repo: Repo, config: Config, raw: Raw, target: Target) -> Range | None
     return Range(repo.maybe("merge-base", cursor, tip), rewrite=True)
 
 
+def gone_back(repo: Repo, config: Config, cursor: str | None, target: Target) -> bool:
+    """Whether the lane was taken back behind the cursor. Asks the remote when it looks so: most often a clone is only
+    behind, and no verb asks for that."""
+    tip = target.tip
+    if target.provisional or cursor in (None, ZERO, tip) or tip == ZERO or not repo.has(str(cursor)):
+        return False
+    return repo.is_ancestor(tip, str(cursor)) is True and _is_the_tip(repo, config, tip)
+
+
+def _is_the_tip(repo: Repo, config: Config, tip: str) -> bool:
+    if repo.remote_url(config.remote) is None:
+        return repo.sha(f"refs/heads/{config.ledger_lane}") == tip
+    return repo.remote_tip(config.remote, config.ledger_lane).sha == tip
+
+
 def _must_be_the_tip(repo: Repo, config: Config, tip: str) -> None:
     """Before going round the cursor: a clone that missed an allowed rewrite must not take it back."""
-    if repo.remote_url(config.remote) is None:
-        now = repo.sha(f"refs/heads/{config.ledger_lane}")
-    else:
-        now = repo.remote_tip(config.remote, config.ledger_lane).sha
-    if now != tip:
+    if not _is_the_tip(repo, config, tip):
         raise CouldNotTell(
             say.not_the_tip(tip, config.remote, config.ledger_lane), code="behind-rewrite", next_action="git fetch"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -143,6 +144,32 @@ def test_the_merge_lock_is_the_lanes_and_only_its_owner_gives_it_back(shims: Pro
         holder.kill()
         holder.communicate()
     ben.git("push")
+
+
+def test_of_two_scripts_of_one_agent_one_has_the_merge_lock(shims: Project) -> None:
+    lock = "import asyncio\nfrom prpgate.compat import prp_redis\n"
+    ask = "print(asyncio.run(prp_redis.acquire_merge_lock('P2-040')), flush=True)\n"
+    give = "print(asyncio.run(prp_redis.release_merge_lock('P2-040')), flush=True)\n"
+    holder = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", lock + ask + "input()\n"],
+        cwd=shims.ana.path,
+        env={**os.environ, **shims.ana.env},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline().strip() == "True"
+        other = python(shims.ana, lock + ask + give)
+        assert other.out.split() == ["False", "False"]
+        assert "another running process of ana" in other.err
+    finally:
+        holder.communicate("\n", timeout=20)
+    assert python(shims.ana, lock + give).out.split() == ["True"]  # left behind: it may be given back, or gone on with
+    shims.settle()
+    assert python(shims.ana, lock + ask).out.split() == ["True"]
+    assert python(shims.ana, lock + ask + give).out.split() == ["True", "True"]
 
 
 def test_a_lock_whose_process_was_killed_ends_with_its_lease(tmp_path: Path) -> None:

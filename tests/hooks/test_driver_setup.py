@@ -223,7 +223,7 @@ def test_init_recommends_one_file_per_prp_and_keeps_a_ledger_that_is_there(world
     assert "new PRPs go to prps/, one file each" in said and "conflict wherever" in said
     assert 'path = "prps/"' in ann.read("prp.toml") and attribute(ann.path, "prps/P2-001.yaml") == "prp"
     ben = world.clone("ben")
-    ben.commit_files("ledger", {LEDGER: ENTRIES})
+    ben.commit_files("ledger", {LEDGER: "\ufeff" + ENTRIES})
     said = ben.prp("init", "--yes").text
     assert f"Found the ledger {LEDGER}. It stays one file." in said and "conflict wherever" in said
     assert f'path = "{LEDGER}"' in ben.read("prp.toml") and attribute(ben.path, LEDGER) == "prp"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -172,6 +174,22 @@ def test_garbage_in_the_file_of_claims(tmp_path: Path) -> None:
     path.unlink()
     path.mkdir()
     assert claimfile.mine(str(tmp_path), "ann") == []
+
+
+def test_claims_that_are_written_down_at_once_are_all_kept(tmp_path: Path) -> None:
+    """Of two writers that had read the same rows one's claim would be forgotten, and no commit would renew it."""
+    folder = str(tmp_path)
+
+    def write(who: str) -> None:
+        for n in range(50):
+            claimfile.keep(folder, f"{who}-{n}", n + 1, "ann")
+            claimfile.drop(folder, f"{who}-{n - 25}", "ann")
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(write, who) for who in "ABCD"]:
+            done.result()
+    assert {k.id for k in claimfile.mine(folder, "ann")} == {f"{who}-{n}" for who in "ABCD" for n in range(25, 50)}
+    assert os.listdir(folder) == [claimfile.FILE]
 
 
 def test_nobody_sends_under_an_id_of_prpgates_own(server: Server) -> None:

@@ -171,6 +171,7 @@ def test_a_block_by_another_prp_ends_with_that(world: World, server: Server) -> 
     assert "until P1-003 is done" in ann.why("P1-006").reasons[0].text
     ann.deprecate("P1-003", "P1-006")
     assert ann.why("P1-006").reasons == []
+    assert ann.code("block", "P1-003", "why", "P1-003") == "usage"
 
 
 def test_a_name_that_nobody_was_seen_with_is_told(world: World, server: Server) -> None:

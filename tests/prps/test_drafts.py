@@ -122,3 +122,40 @@ def test_the_commands(tmp_path: Path) -> None:
     assert [one["draft"] for one in done["numbered"]] == [said["draft"]]
     assert json.loads(ann.prp("status", done["numbered"][0]["id"], "--json").out)["prp"]["title"] == "An idea"
     assert "No drafts here." in ann.prp("number").text
+
+
+# --- killed in between -----------------------------------------------------------------------------------------------
+def test_a_new_prp_whose_line_was_never_written_is_the_same_one_again(world: World, server: Server) -> None:
+    ann, ben = office(world, server, "ann", "ben")
+    first = ann.new("The work").prp.id
+    ann.clone.git("checkout", "-q", ".")
+    assert first not in tree(ann).prps
+    assert ann.new("Other work").prp.id != first and ben.new("The work").prp.id != first
+    again = ann.new("The  work")
+    assert (again.prp.id, again.already) == (first, True)
+    assert ann.validate(first).prp.status == "validated"
+    ann.clone.git("checkout", "-q", ".")
+    assert ann.new("The work").prp.id != first  # that one has moved on
+
+
+@FORMS
+@pytest.mark.parametrize("written", [False, True], ids=["not written", "half written"])
+def test_numbering_that_was_killed_goes_on(world: World, server: Server, config: str, written: bool) -> None:
+    (ann,) = office(world, server, "ann", config=config)
+    first, _ = drafts.new(ann.repo, ann.config, "The first")
+    second, _ = drafts.new(ann.repo, ann.config, "The first")
+    file = tree(ann).prps[second].file
+    path = ann.clone.path / file
+    path.write_bytes(ledger_edit.change(path.read_bytes(), file, second, {"depends_on": [first]}))
+    before = tree(ann)
+    done = {d.draft: d.id for d in drafts.number(ann.ctx)}
+    for name in {*before.files, *tree(ann).files}:
+        there = ann.clone.path / name
+        if name in before.files:
+            there.write_bytes(before.files[name])
+        elif not written:
+            there.unlink()
+    assert {d.draft: d.id for d in drafts.number(ann.ctx)} == done
+    after = tree(ann)
+    assert len(after.prps) == len(before.prps) and len(after.files) == len(before.files)
+    assert after.prps[done[second]].depends_on == (done[first],)

@@ -254,6 +254,28 @@ def test_damage_is_found_and_mended_without_losing_what_is_pending(world: World,
     assert ben.prp("P1-006").claim is not None
 
 
+def test_a_lane_that_was_forced_back_is_followed_by_a_rebuild_alone(world: World, server: Server) -> None:
+    """To every other reader it looks like a clone that is behind, which must never take anything back."""
+    ann, ben = desks(world, server, "ann", "ben")
+    before = world.tip()
+    ann.start("P1-003")
+    ann.land("P1-003: begin")
+    ann.sync()
+    ben.clone.git("fetch", "-q")
+    ann.clone.git("push", "-q", "-f", "origin", f"{before}:main")
+    for desk in (ann, ben):
+        desk.clone.git("fetch", "-q")
+        desk.clone.git("reset", "-q", "--hard", before)
+        assert desk.sync().changed == []
+    assert ann.release("P1-003").prp.recorded == "in_progress"
+    assert ben.code("start", "P1-003") == "stale-line"
+    plan, proof = rebuilt(ben)
+    assert plan.state == "damaged" and plan.move is not None and plan.move.changed == ["P1-003"]
+    assert proof.holds and proof.tip == before
+    assert str(ben.start("P1-003").prp.rev).startswith("2-")  # no number is given twice
+    assert rebuild.look(ann.repo, ann.store, ann.config).state == "intact"
+
+
 def test_the_id_is_written_last_and_the_lanes_stay_quiet_for_a_lease(world: World, server: Server) -> None:
     ann, ben = desks(world, server, "ann", "ben")
     wipe(ann, ben)

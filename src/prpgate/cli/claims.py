@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .. import ops
 from ..errors import OK, UsageError
 from ..messages import lane as words
+from ..output import inert
 from .mail import unread_note
 from .prps import COMMIT, verb
 
@@ -38,7 +39,7 @@ def next_(args: argparse.Namespace, out: Output) -> int:
         next_action=then,
     )
     for p in found.ready[:SHOWN]:
-        out.say(f"{p.id}  {p.priority}  {p.title}")
+        out.say(f"{p.id}  {inert(p.priority)}  {inert(p.title)}")
     if len(found.ready) > SHOWN:
         out.say(f"… and {len(found.ready) - SHOWN} more (prp list --status validated)")
     for text in found.general:
@@ -64,7 +65,7 @@ def next_(args: argparse.Namespace, out: Output) -> int:
 
 def _yours(p: PrpState) -> str:
     left = f" for {words.span(p.claim.deadline_s)} (any prp command renews it)" if p.claim else ""
-    return f"{p.id} is yours{left}: {p.title}"
+    return f"{p.id} is yours{left}: {inert(p.title)}"
 
 
 def release(args: argparse.Namespace, out: Output) -> int:
@@ -89,7 +90,7 @@ def handover(args: argparse.Namespace, out: Output) -> int:
 
     def said(p: PrpState) -> str:
         left = f" for {words.span(p.claim.deadline_s)}" if p.claim else ""
-        return f"{p.id} is {p.owner}'s{left}; there, prp start {p.id} takes it up"
+        return f"{p.id} is {inert(p.owner)}'s{left}; there, prp start {p.id} takes it up"
 
     return verb(args, out, lambda ctx: prps.handover(ctx, args.id, args.to, args.note), said, COMMIT)
 
@@ -210,7 +211,7 @@ def why(args: argparse.Namespace, out: Output) -> int:
         then = f"prp validate {p.id}" if p.status == "new" else f"prp start {p.id}"
     shape = [{"text": r.text, "next_action": r.next_action} for r in found.reasons]
     out.answer(prp=ops.prp_json(p), ready=not found.reasons, reasons=shape, next_action=then)
-    out.say(f"{p.id}  {p.title}", colour="bold")
+    out.say(f"{p.id}  {inert(p.title)}", colour="bold")
     if not found.reasons:
         out.say(
             f"  It is {p.status} and can be started." if p.status != "new" else "  It is new: it is validated first."

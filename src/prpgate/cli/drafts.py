@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .. import ops
 from ..errors import OK, UsageError
 from ..messages import drafts as say
+from ..output import inert
 
 if TYPE_CHECKING:
     import argparse
@@ -24,7 +25,7 @@ def new(args: argparse.Namespace, out: Output) -> int:
         )
     session = ops.Session(url=args.redis_url)
     prp_id, file = drafts.new(session.repo, session.config, args.title, doc_links.from_here(session.repo, args.doc))
-    out.say(say.made(prp_id, args.title), colour="green")
+    out.say(say.made(prp_id, inert(" ".join(args.title.split()))), colour="green")
     out.say(f"Written to {file}.")
     out.say(f"  {say.NUMBER}")
     out.answer(draft=prp_id, changed_file=file, next_action=say.NUMBER)

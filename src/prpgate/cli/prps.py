@@ -11,6 +11,7 @@ from ..gitrepo import lane_of
 from ..messages import lane as words
 from ..messages.ledger import command_in
 from ..model import STATUSES
+from ..output import inert
 from .mail import unread_note
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def status(args: argparse.Namespace, out: Output) -> int:
         out.say("  " + ", ".join(f"{n} {s}" for s, n in counts.items() if n))
     mine = [p for p in state.prps.values() if p.claim and p.claim.live and p.claim.agent == session.agent.name]
     for p in mine:
-        out.say(f"  yours: {p.id}  {p.title}  ({words.span(p.claim.deadline_s if p.claim else 0)} left)")
+        out.say(f"  yours: {p.id}  {inert(p.title)}  ({words.span(p.claim.deadline_s if p.claim else 0)} left)")
     for name in session.lanes():
         out.say("  " + words.lane_line(session.lock(name).state()))
     if not state.prps:
@@ -84,7 +85,7 @@ def status(args: argparse.Namespace, out: Output) -> int:
 def _show(p: PrpState, out: Output) -> None:
     from ..messages.claims import leftover
 
-    out.say(f"{p.id}  {p.title}", colour="bold")
+    out.say(f"{p.id}  {inert(p.title)}", colour="bold")
     rows: list[tuple[str, object]] = [("status", _status_words(p)), ("recorded", p.recorded or "not yet")]
     if p.claim:
         where = f"fence {p.claim.fence}, {p.claim.branch or 'no branch'} on {p.claim.host}"
@@ -96,7 +97,7 @@ def _show(p: PrpState, out: Output) -> None:
     rows += [(k, _plain(v)) for k, v in p.fields.items() if k not in shown and v not in (None, "", [])]
     out.table([("  " + k, v) for k, v in rows])
     for line in p.orphaned:
-        out.say(f"  without effect: {line} (the lane went on without it)", colour="yellow")
+        out.say(f"  without effect: {line.verb} {line.seal} (the lane went on without it)", colour="yellow")
 
 
 def _plain(value: Any) -> str:
@@ -111,7 +112,10 @@ def notes_of(session: ops.Session, p: PrpState, out: Output) -> list[dict[str, s
 
     left = prps.notes(session.store(), p.id)
     for n in left:
-        out.say(f"  note of {n.agent}, {n.at}: {n.text}")
+        first, *rest = n.text.splitlines() or [""]  # a line of its own would pass for one of ours
+        out.say(f"  note of {n.agent}, {n.at}: {first}")
+        for line in rest:
+            out.say(f"  | {line}")
     return [n._asdict() for n in left]
 
 
@@ -215,7 +219,7 @@ def new(args: argparse.Namespace, out: Output) -> int:
         args,
         out,
         lambda ctx: prps.new(ctx, args.title, id=args.new_id, doc=doc_links.from_here(ctx.repo, args.doc)),
-        lambda p: f"{p.id} is new: {p.title}",
+        lambda p: f"{p.id} is new: {inert(p.title)}",
         "prp validate {id}",
     )
 
@@ -237,7 +241,7 @@ def start(args: argparse.Namespace, out: Output) -> int:
 
     def said(p: PrpState) -> str:
         left = f" for {words.span(p.claim.deadline_s)} (any prp command renews it)" if p.claim else ""
-        return f"{p.id} is yours{left}: {p.title}"
+        return f"{p.id} is yours{left}: {inert(p.title)}"
 
     act = prps.start_on_branch if args.branch else prps.start
     return verb(args, out, lambda ctx: act(ctx, args.id), said, COMMIT)

@@ -51,25 +51,37 @@ class Desk:
             return call(self)
 
     # --- the lane's merge lock, for a PRP ----------------------------------------------------------------------------
-    def _who(self, lock: MergeLock, prp_id: str) -> Who:
-        s = self.session()
-        mine = lane.contender(s.repo, s.agent, lock.lane, identity.process(os.getpid()), "hold", prp_id, None)
-        own = f"{mine.ticket}:compat:{prp_id}"  # another process of this agent in this worktree has the same hold
-        return mine._replace(ticket=own, hold=own)
+    def _ours(self, lock: MergeLock, prp_id: str) -> tuple[str, Who]:
+        """(how every hold of this agent in this worktree for that PRP begins, this process's own): a second process is
+        a second contender."""
+        s, process = self.session(), identity.process(os.getpid())
+        mine = lane.contender(s.repo, s.agent, lock.lane, process, "hold", prp_id, None)
+        ours = f"{mine.ticket}:compat:{prp_id}"
+        own = identity.hold_id(ours, process)
+        return ours, mine._replace(ticket=own, hold=own)
+
+    def _left_behind(self, lock: MergeLock, ours: str) -> str | None:
+        """The hold of a process of ours that ended without giving it back; whoever comes for its PRP has it."""
+        holder = lock.state().holder
+        if holder is None or not holder.id.startswith(f"{ours}:"):
+            return None
+        pid, _, started = holder.id.removeprefix(f"{ours}:").partition(":")
+        return None if identity.alive(identity.Process(int(pid), started)) else holder.id
 
     def acquire(self, prp_id: str) -> bool:
         s = self.session()
         lock = s.lock(s.config.ledger_lane)
-        who = self._who(lock, prp_id)
-        if who.hold in self._held and not self._held[who.hold].lost():
+        ours, who = self._ours(lock, prp_id)
+        if ours in self._held and not self._held[ours].lost():
             return True
-        got = lock.acquire(who, plain=False)
+        left = self._left_behind(lock, ours)
+        got = lock.resume(lock.state().fence, left) if left else lock.acquire(who, plain=False)
         if not isinstance(got, Granted):
             lock.leave(who.ticket)
             return False
         grip = Grip(s.config, s.repo.root, s.url, got.lease)
         grip.__enter__()
-        self._held[who.hold] = grip
+        self._held[ours] = grip
         return True
 
     def release(self, prp_id: str | None) -> bool:
@@ -78,15 +90,16 @@ class Desk:
         holder = lock.state().holder
         if holder is None:
             return False
-        asked = self._who(lock, prp_id or holder.prp or "")
-        if holder.id != asked.hold:
-            warnings.warn(say.other_owner(holder.agent, s.agent.name), UserWarning, stacklevel=4)
-            return False
-        grip = self._held.pop(holder.id, None)
+        ours, _ = self._ours(lock, prp_id or holder.prp or "")
+        grip = self._held.pop(ours, None)
         if grip is not None:
             grip.__exit__()
             return lock.release(grip.lease).state.holder is None
-        mine = lock.resume(lock.state().fence, holder.id)  # another process of ours took it
+        left = self._left_behind(lock, ours)
+        if left is None:
+            warnings.warn(say.other_owner(holder.agent, s.agent.name), UserWarning, stacklevel=4)
+            return False
+        mine = lock.resume(lock.state().fence, left)
         return isinstance(mine, Granted) and lock.release(mine.lease) is not None
 
 

@@ -21,7 +21,12 @@ def not_yours(state: LaneState) -> UserError:
 
 
 def other_owner(owner: str, asked: str) -> str:
-    return f"the merge lock belongs to {owner}, not to {asked}: it is not released."
+    whose = (
+        f"another running process of {owner}, or is held for another PRP"
+        if owner == asked
+        else f"{owner}, not to {asked}"
+    )
+    return f"the merge lock belongs to {whose}: it is not released."
 
 
 def no_verb(state: str, known: list[str]) -> UserError:

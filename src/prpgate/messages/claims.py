@@ -212,6 +212,12 @@ def to_yourself(prp_id: str) -> UsageError:
     return UsageError(f"{prp_id} is yours already.", code="usage", next_action=f"prp status {prp_id}")
 
 
+def waits_for_itself(prp_id: str) -> UsageError:
+    return UsageError(
+        f"{prp_id} cannot wait for itself: that would never end.", code="usage", next_action=f"prp why {prp_id}"
+    )
+
+
 def after_itself(prp_id: str) -> UsageError:
     return UsageError(f"{prp_id} cannot take its own place.", code="usage", next_action="prp list")
 

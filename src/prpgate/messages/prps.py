@@ -369,7 +369,8 @@ def not_the_tip(tip: str, remote: str, lane: str) -> str:
 
 
 def behind(tip: str, cursor: str) -> str:
-    return f"This clone knows the lane at {tip[:10]}; the store has seen {cursor[:10]}, which is newer."
+    newer = f"This clone knows the lane at {tip[:10]}; the store has seen {cursor[:10]}, which is newer."
+    return f"{newer} Where the lane itself was taken back to that, the store follows with prp rebuild."
 
 
 def rewritten(before: str, tip: str, count: int) -> str:

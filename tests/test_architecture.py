@@ -60,7 +60,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("registry", "mail"),
     ("rebuild", "settle", "verify", "history", "verdicts", "gate_runs"),
-    ("break_glass", "allowance", "lane", "watcher", "receive", "observing", "lane_log"),
+    ("break_glass", "allowance", "lane", "watcher", "receive", "observing", "candidate_run", "lane_log"),
     ("job", "lookout", "proving", "revert", "land"),
     (
         "ops",

@@ -81,6 +81,18 @@ def silent(run_url: str | None, times: Times) -> str:
     return f"no CI run picked it up within {span(times.ci_wait_ms / 1000)}"
 
 
+def silent_again(times: Times, workflow: str) -> str:
+    return f"{silent(None, times)}, nor the one of {inert(workflow)} that was started for it"
+
+
+def not_started(times: Times, why: str) -> str:
+    return f"{silent(None, times)}, and none could be started: {inert(why)}"
+
+
+def host_silent(error: UserError) -> str:
+    return f"nobody could see what CI says of it: {error.message}"
+
+
 def why_given_back(result: str, reason: str) -> str:
     return f"{'red' if result == 'red' else 'not proven'}: {inert(reason)}"
 

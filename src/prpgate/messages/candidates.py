@@ -151,17 +151,3 @@ def would_clean(branch: str, sha: str, remote: str) -> str:
 
 
 NOTHING_LEFT = "No candidate branch was left behind."
-
-
-def unobserved(scope: str) -> str:
-    return (
-        f'gate ci-first, and store.scope is "{scope}": CI cannot reach this machine\'s store, so nothing can be proven '
-        "to it"
-    )
-
-
-RECOMMENDED = (
-    'Once CI is set up and reaches this store, gate = "ci-first" is recommended: CI smokes each commit on a branch of '
-    "its own before the lane moves to it, so the lane is never red. (Simulated at 70 % load with 5 % bad changes: "
-    "smoked after landing it is red 9 % of the time, smoked first 0 %.) docs/ci.md has the steps."
-)

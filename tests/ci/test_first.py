@@ -385,7 +385,8 @@ def test_the_run_on_the_lane_after_a_landing_passes_at_once_and_says_whence(worl
     assert first.ended(lander)[0] == 0
     before = first.events()
     ci = first.on_push(head)
-    assert (ci.code, ci.outputs) == (0, {"verdict": "green", "tree": first.key(head)[0], "fence": ""})
+    said = {name: ci.outputs[name] for name in ("verdict", "tree", "fence", "duration")}
+    assert (ci.code, said) == (0, {"verdict": "green", "tree": first.key(head)[0], "fence": "", "duration": ""})
     assert "the steps ran" not in ci.log
     assert f"this tree is green already, by {RUN_URL}" in ci.summary
     assert first.events() == before, "the lane is nobody's and stays so"
@@ -513,7 +514,7 @@ def test_waiting_for_ci_costs_at_most_three_commands_in_ten_seconds(first: First
     time.sleep(
         1.5
     )  # what it does at the beginning, the first blocking read of 8 s and the first lease of 30 s among it
-    assert first.commands_in(12) == 2, "one more read, one renewal"
+    assert 2 <= first.commands_in(12) <= 3, "a read of 8 s, a renewal after 10 s, and what that brought the first time"
     lander.send_signal(signal.SIGINT)
     first.ended(lander)
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from prpgate import lane
+from prpgate.gitrepo import Repo
 from tests.ci.fake_github import CUT, FakeGithub
 from tests.ci.test_first import First, until
 
@@ -229,6 +231,31 @@ def test_a_foreign_push_meanwhile_makes_a_new_candidate(s: Observed) -> None:
     assert s.ended(lander)[0] == 0
     assert s.world.subjects()[:3] == ["P1-001: work", "round the lock", "set up"]
     s.free()
+
+
+def test_reconcile_finds_the_red_of_what_came_round_the_hooks(s: Observed) -> None:
+    lander, _, sha = s.begun()
+    s.fake.add_check(sha, conclusion="success")
+    assert s.ended(lander)[0] == 0
+    ben = s.clone("ben")
+    foreign = ben.commit_files("round the lock", {"bad": "c\n"})
+    ben.git("push", "-q", "--no-verify")
+    _, look = lane.observe(Repo(str(s.ana.path)), s.config, s.lock.state())
+    s.lock.attribute(look)
+    s.fake.add_check(foreign, conclusion="failure")
+    found = json.loads(s.ana.prp("ci", "reconcile", "--json").out)["events"]
+    closed = s.lock.state().closed
+    assert [(e["event"], e["result"]) for e in found if e["sha"] == foreign] == [("late", "red")]
+    assert closed is not None
+    assert closed.culprit_sha == foreign
+
+
+def test_watching_is_refused_where_the_landings_ask_for_themselves(
+    world: World, server: Server, fake: FakeGithub
+) -> None:
+    s = Observed(world, server, fake, TOLD)
+    refused = s.ana.prp("ci", "reconcile", ok=False)
+    assert (refused.code, "no landing waits for CI" in refused.err) == (2, True)
 
 
 # --- the run that never came -----------------------------------------------------------------------------------------

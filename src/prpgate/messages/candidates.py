@@ -40,7 +40,7 @@ def not_proven(lane: str, head: str, reason: str, run_url: str | None) -> UserEr
         code="not-proven",
         hint=_run(run_url)
         if run_url
-        else "Does CI run on pushes of prp-lane/* and reach this store? docs/ci.md has it.",
+        else "Does CI run on pushes of prp-lane/*, and is it heard of here? prp doctor looks; docs/ci.md has it.",
         next_action="prp land",
     )
 

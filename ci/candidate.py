@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from prpgate.store.client import Store
 
 
+EVENTS = ("push", "workflow_dispatch")
+
+
 class CandidateHold(LaneHold):
     """This run speaks of a candidate that a landing waits for."""
 

@@ -199,7 +199,7 @@ def lane_for(repo: Repo, config: Config, event: runner.Event, head: str) -> str 
 
 def holding(config: Config, repo: Repo, event: runner.Event, head: str) -> Hold:
     """What this run speaks for: a landing's candidate, a lane, or nothing. Raises CouldNotTell: nobody waits for it."""
-    number = candidate.number_of(config, event, head) if event.name in LANE_EVENTS else None
+    number = candidate.number_of(config, event, head) if event.name in candidate.EVENTS else None
     if number is not None:
         return candidate.take(config, repo, event, number, head)
     return take(config, repo, event, lane_for(repo, config, event, head), head)

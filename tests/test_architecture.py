@@ -79,6 +79,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "watcher",
         "receive",
         "observing",
+        "candidate_run",
         "lane_log",
         "pulls",
         "sign",

@@ -9,10 +9,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from .lock import MergeLock
-from .outcomes import Closed, Granted, Judged, Lost
+from .outcomes import Closed, Granted, Judged, Lost, Redispatch
 
 if TYPE_CHECKING:
     from .outcomes import Lease
+
+
+KLASS = "ci"
+
+
+class Offer(NamedTuple):
+    """A commit on its candidate branch, and what its verdict has to be about."""
+
+    lane: str
+    branch: str
+    fence: int
+    head: str
+    tree: str
+    steps: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.tree}:{self.steps}:{KLASS}"
+
+
+class Sight(NamedTuple):
+    """What is known of a candidate at one moment."""
+
+    result: str | None  # green, red, unknown; None: not judged yet
+    reason: str = ""
+    run_url: str | None = None  # of the run that has it, or that judged it
+    left_s: float = 0.0  # until the next look, if nobody wakes us
 
 
 class Waited(NamedTuple):
@@ -38,6 +65,12 @@ class CandidateLock(MergeLock):
         if raw["outcome"] == "closed":
             return Closed(self._state(raw))
         return self._lease_or_lost(raw, lease.hold, begun, lease.fence)
+
+    def start_due(self, fence: int, head: str) -> Redispatch | None:
+        """Nobody has picked the candidate up in time: its lander is to start a run, once. None: that is not due, was
+        done, or would be too late."""
+        raw = self._run("redispatch", fence=str(fence), head=head)
+        return Redispatch(raw["head"], self._state(raw)) if raw["outcome"] == "redispatch" else None
 
     # --- CI ----------------------------------------------------------------------------------------------------------
     def pick_up(self, fence: int, head: str, run_url: str, tried: str | None = None) -> Granted | Lost:

@@ -1,9 +1,10 @@
-"""Can gate ci work here: does CI reach the store, or do those who wait reach the host; and who starts a late run."""
+"""Can gates ci and ci-first work here: does CI reach the store, or do those who wait reach the host; does CI run on
+what it has to prove, and can a run that never came be started."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import HostDown, HostRefused, UserError
 from .messages import ci_setup as say
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from .gitrepo import Repo
 
 WORKFLOWS = ".github/workflows"
+GATES = ("ci", "ci-first")
+STATUS = "status"
 ASK_S = 4.0
 
 
@@ -28,7 +31,7 @@ def unreachable(config: Config, root: str, url: str | None = None) -> str | None
     """The store's address, where a runner elsewhere cannot reach it and the gate needs that; None where all is well."""
     from .store import discover
 
-    if config.gate != "ci" or config.ci_observe == "status":
+    if config.gate not in GATES or config.ci_observe == STATUS:
         return None
     try:
         place = discover.find(config, root, url)
@@ -45,21 +48,29 @@ def require(config: Config, root: str, url: str | None = None) -> None:
     found = unreachable(config, root, url)
     if found and config.where.get("ci.observe") == "default":
         raise say.cannot_work(
-            found, any(config.where.get(f"ci.{o}") != "default" for o in ("check", "app", "workflow"))
+            config.gate, found, any(config.where.get(f"ci.{o}") != "default" for o in ("check", "app", "workflow"))
         )
+
+
+def recommendation(config: Config) -> str | None:
+    """What `prp init` says where CI is observed, and lands come before their proof all the same."""
+    if config.gate == "ci-first" or (config.gate != "ci" and config.ci_observe != STATUS):
+        return None
+    return say.OBSERVED_FIRST if config.ci_observe == STATUS else say.FIRST
 
 
 def inspect(repo: Repo, config: Config, url: str | None = None) -> Iterator[Finding]:
     """What `prp doctor` says of it. Asks the host when the lanes need it."""
-    if config.via == "pr" and not (config.gate == "ci" and config.ci_observe == "status"):
+    if config.via == "pr" and not (config.gate in GATES and config.ci_observe == STATUS):
         found = _host(repo, config)
         yield found._replace(text=say.merges(config.land_check)) if found.level == "ok" else found
-    if config.gate != "ci":
+    if config.gate not in GATES:
         return
     if address := unreachable(config, repo.root, url):
         meant = config.where.get("ci.observe") != "default"
-        yield Finding("warning" if meant else "error", say.unreachable(address), None if meant else say.HOW)
-    if config.ci_observe == "status":
+        text = say.unreachable(config.gate, address)
+        yield Finding("warning" if meant else "error", text, None if meant else say.HOW)
+    if config.ci_observe == STATUS:
         yield _host(repo, config)
     yield from _workflow(repo, config)
 
@@ -78,8 +89,8 @@ def _host(repo: Repo, config: Config) -> Finding:
 
 
 def _workflow(repo: Repo, config: Config) -> Iterator[Finding]:
-    """A run that never came is started by hand: the workflow has to be there, and to allow it. And the check run that
-    those who wait look for has to be one that it makes."""
+    """A run that never came is started by hand: the workflow has to be there, and to allow it. It has to run on what is
+    to be proven, and what it is called at the host is what counts."""
     tip = repo.known_tip(config.remote, config.ledger_lane)
     if not config.ci_workflow or tip is None:
         return
@@ -90,11 +101,66 @@ def _workflow(repo: Repo, config: Config) -> Iterator[Finding]:
         return
     if b"workflow_dispatch" not in text:
         yield Finding("warning", say.no_dispatch(path))
-    if config.ci_observe == "status" and _calls(text, config.ci_check):
-        yield Finding("warning", say.called(path, config.ci_check))
+    found = _read(text)
+    if found is None:
+        return
+    if config.gate == "ci-first" and not runs_on(found, config.candidate(1)):
+        yield Finding("warning", say.not_on_candidates(path, config.candidates))
+    names = check_names(found)
+    if config.ci_observe == STATUS and names and not any(_may_be(name, config.ci_check) for name in names):
+        yield Finding("warning", say.no_such_check(path, config.ci_check, names))
 
 
-def _calls(workflow: bytes, job: str) -> bool:
-    """Does a job call another workflow? Read from lines in the usual two-space shape; of any other nothing is said."""
-    block = re.search(rb"^  %s:[^\n]*\n((?:(?:    .*)?\n)*)" % re.escape(job.encode()), workflow, re.MULTILINE)
-    return block is not None and re.search(rb"^    uses:", block[1], re.MULTILINE) is not None
+def _read(text: bytes) -> dict[Any, Any] | None:
+    """A workflow's own text; None when it is none that can be read."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(text.decode("utf-8", "replace"))
+    except (yaml.YAMLError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def runs_on(workflow: dict[Any, Any], branch: str) -> bool:
+    """Does a push of this branch start it? `on` is what YAML 1.1 reads as true."""
+    on = workflow.get("on", workflow.get(True))
+    if isinstance(on, str | list):
+        return "push" in ([on] if isinstance(on, str) else on)
+    if not isinstance(on, dict) or "push" not in on:
+        return False
+    push = on["push"] if isinstance(on["push"], dict) else {}
+    if "branches" in push:
+        return _matches(push["branches"], branch)
+    if "branches-ignore" in push:
+        return not _matches(push["branches-ignore"], branch)
+    return not ({"tags", "tags-ignore"} & set(push))
+
+
+def _matches(patterns: object, branch: str) -> bool:
+    """As GitHub does: in order, the last that matches decides; `*` stops at a slash, `**` does not."""
+    listed = [str(p) for p in patterns] if isinstance(patterns, list) else [str(patterns)]
+    hit = False
+    for pattern in listed:
+        parts = re.split(r"(\*\*|\*)", pattern.removeprefix("!"))
+        regex = "".join({"**": ".*", "*": "[^/]*"}.get(part) or re.escape(part) for part in parts)
+        if re.fullmatch(regex, branch):
+            hit = not pattern.startswith("!")
+    return hit
+
+
+def check_names(workflow: dict[Any, Any]) -> list[str]:
+    """What the check runs of its jobs are called at the host; one that ends with " / " goes on with a name from the
+    workflow that the job calls. Empty when that cannot be told from here."""
+    jobs = workflow.get("jobs")
+    names = []
+    for key, job in jobs.items() if isinstance(jobs, dict) else ():
+        name = str(job.get("name", key)) if isinstance(job, dict) else str(key)
+        if "${{" in name or (isinstance(job, dict) and "strategy" in job):
+            return []
+        names.append(f"{name} / " if isinstance(job, dict) and "uses" in job else name)
+    return names
+
+
+def _may_be(name: str, check: str) -> bool:
+    return check.startswith(name) and check != name if name.endswith(" / ") else check == name

@@ -156,15 +156,13 @@ def _lane(session: Session) -> Iterator[Fact]:
 
 
 def _candidates(session: Session) -> Iterator[Fact]:
-    """Gate ci-first: can anything be proven to it, and did killed landings leave anything behind?"""
+    """Gate ci-first: did killed landings leave anything behind? Whether anything can be proven to it, `_ci` says."""
     config = session.config
     if config.gate != "ci-first":
         return
     from . import candidate_branch
     from .messages import candidates as say
 
-    if config.store_scope == "machine":
-        yield Fact("warning", say.unobserved(config.store_scope))
     try:
         left = candidate_branch.left_behind(session.repo, config, session.store(timeout_s=2.0))
     except UserError:  # the store or the remote does not answer, which is said above

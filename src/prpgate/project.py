@@ -9,7 +9,8 @@ import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 from .config import DEFAULT_ID_PATTERN, PROJECT
-from .messages.candidates import RECOMMENDED
+from .host import address
+from .messages.ci_setup import STATUS_FIRST, TEAM_FIRST
 from .messages.lane import counted
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def propose(
                 "REDIS_URL for everybody."
             )
     if scope == "team":  # one address for everybody is one that CI can have too
-        notes.append(RECOMMENDED)
+        notes.append(TEAM_FIRST)
+    elif url and elsewhere and address.has_api(url):
+        notes.append(STATUS_FIRST)
     return Proposal(
         project=project or project_id(repo, url),
         ledger=path or NEW_LEDGER,

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import policy, pushing
-from .candidate_lock import CandidateLock
+from .candidate_lock import KLASS, CandidateLock, Offer, Sight
 from .errors import CouldNotTell, StoreDown
 from .interrupts import held_back
 from .job import AWAITING, OFFERING, SMOKING, Overtaken, Stage
@@ -26,6 +26,7 @@ from .vouching import Voucher
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .candidate_run import CandidateRun
     from .config import Config
     from .gitrepo import Repo
     from .grip import Grip
@@ -34,36 +35,13 @@ if TYPE_CHECKING:
     from .store.client import Store
 
 GATE = "ci-first"
-KLASS = "ci"
+STATUS = "status"  # of ci.observe: CI has no secret, and whoever waits asks the host
 GREEN, RED, UNKNOWN = "green", "red", "unknown"  # as in smoke, which a landing under another gate need not import
 SLEEP_S = 8.0  # as long as one blocking read may take
 ASK_EVERY_S = 60.0  # with a sleep of 8 s and a renewal every 10 s: 0.24 commands a second
+NAP_S = 1.0  # at most, where nobody wakes us: a hold that was ended is seen that soon after its renewal failed
 AGAIN_S = 1.0  # how often to ask whether a store that went away is back
 LATE_S = 0.05  # how long after a deadline to look: before it there is nothing to see
-
-
-class Candidate(NamedTuple):
-    """A commit on its candidate branch, and what its verdict has to be about."""
-
-    lane: str
-    branch: str
-    fence: int
-    head: str
-    tree: str
-    steps: str
-
-    @property
-    def key(self) -> str:
-        return f"{self.tree}:{self.steps}:{KLASS}"
-
-
-class Sight(NamedTuple):
-    """What is known of a candidate at one moment."""
-
-    result: str | None  # green, red, unknown; None: not judged yet
-    reason: str = ""
-    run_url: str | None = None  # of the run that has it, or that judged it
-    left_s: float = 0.0  # until the next look, if nobody wakes us
 
 
 class Proof(NamedTuple):
@@ -86,6 +64,7 @@ def proven(
         yield Proof()
         return
     from . import candidate_branch
+    from .candidate_run import CandidateRun
 
     lock = CandidateLock(store, grip.lease.lane, config.times)
     one = _candidate(repo, config, grip.lease, intent.head)
@@ -95,6 +74,9 @@ def proven(
         return
     if stands and stands.result == RED:
         raise say.red_before(one.lane, one.head, stands.run_url)
+    run = CandidateRun(repo, config, store, lock, lambda text: ears.line("ci", text))
+    if config.ci_observe == STATUS:
+        run.before(one.head)
     answer = lock.candidate(grip.lease, one.head, one.key, fixer)
     if isinstance(answer, Closed):
         lock.release(grip.lease, "closed")
@@ -102,19 +84,21 @@ def proven(
     if isinstance(answer, Lost):
         raise land_say.lost(one.lane, answer.state)
     grip.lease = answer.lease
+    run.begins(answer.lease)
     try:
         ears.stage(Stage(OFFERING, detail=one.branch))
         _push(repo, config, grip, one)
         ears.stage(Stage(AWAITING))
         candidate_branch.sweep(repo, config, store)  # there is time for it now
-        ask = verdict_of(repo, config, lock, intent)
-        yield Proof(_judged(lock, grip, one, ask, ears, ticket), here=True)
+        ask = verdict_of(repo, config, lock, intent, run)
+        wakes = None if config.ci_observe == STATUS else ticket
+        yield Proof(_judged(lock, grip, one, ask, ears, wakes), here=True)
     finally:
         with held_back():
             candidate_branch.delete(repo, config, one.branch, one.head)
 
 
-def _candidate(repo: Repo, config: Config, lease: Lease, head: str) -> Candidate:
+def _candidate(repo: Repo, config: Config, lease: Lease, head: str) -> Offer:
     from . import gate
 
     settings = policy.at(repo, head) or config
@@ -123,10 +107,10 @@ def _candidate(repo: Repo, config: Config, lease: Lease, head: str) -> Candidate
     tree = repo.tree(head)
     assert tree is not None
     steps = gate.own_steps(repo, config, head)
-    return Candidate(lease.lane, config.candidate(lease.fence), lease.fence, head, tree, steps)
+    return Offer(lease.lane, config.candidate(lease.fence), lease.fence, head, tree, steps)
 
 
-def _push(repo: Repo, config: Config, grip: Grip, one: Candidate) -> None:
+def _push(repo: Repo, config: Config, grip: Grip, one: Offer) -> None:
     with Voucher() as nobody:
         pushed = pushing.push(
             *(repo, config.remote, grip.lease, Intent(one.head, ZERO), nobody), lost=grip.lost, candidate=one.branch
@@ -142,16 +126,18 @@ def _push(repo: Repo, config: Config, grip: Grip, one: Candidate) -> None:
 # --- waiting for the verdict -----------------------------------------------------------------------------------------
 
 
-def verdict_of(repo: Repo, config: Config, lock: CandidateLock, intent: Intent) -> Callable[[Candidate, bool], Sight]:
-    """Who knows what became of a candidate: here the store, to which CI's run tells it.
+def verdict_of(
+    repo: Repo, config: Config, lock: CandidateLock, intent: Intent, run: CandidateRun
+) -> Callable[[Offer, bool], Sight]:
+    """Who knows what became of a candidate: the store, to which CI's run tells it, or the host (`ci.observe`).
 
-    What this gives is asked at the beginning, when the lander was woken (`woken`) or his renewal brought news, and once
-    `Sight.left_s` is over.
+    What this gives is asked at the beginning, when the lander was woken or his renewal brought news (the second
+    argument), and once `Sight.left_s` is over.
     It raises UserError when the hold is over, StoreDown, and Overtaken when the lane was seen to have moved.
     """
     seen: list[str | None] = []
 
-    def ask(one: Candidate, woken: bool) -> Sight:
+    def stored(one: Offer) -> Sight:
         state = lock.state()
         found = state.candidate
         if state.fence != one.fence or found is None or found.head != one.head:
@@ -159,11 +145,15 @@ def verdict_of(repo: Repo, config: Config, lock: CandidateLock, intent: Intent) 
         if seen and seen[0] != state.seen and _moved(repo, config, one.lane, intent):  # somebody looked at the remote
             raise Overtaken
         seen[:] = [state.seen]
-        if found.result:
-            return Sight(found.result, found.reason, found.run_url)
-        if found.left_ms <= 0:
-            return Sight(UNKNOWN, say.silent(found.run_url, lock.times), found.run_url)
-        return Sight(None, run_url=found.run_url, left_s=min(ASK_EVERY_S, found.left_ms / 1000 + LATE_S))
+        return Sight(found.result, found.reason, found.run_url, found.left_ms / 1000)
+
+    def ask(one: Offer, news: bool) -> Sight:
+        if config.ci_observe == STATUS:
+            return run.look(one, news, stored)
+        known = stored(one)
+        if known.result is None and known.left_s <= 0:
+            return run.late(one, known.run_url)
+        return known._replace(left_s=min(ASK_EVERY_S, known.left_s + LATE_S))
 
     return ask
 
@@ -179,12 +169,15 @@ def _moved(repo: Repo, config: Config, lane: str, intent: Intent) -> bool:
 def _judged(
     lock: CandidateLock,
     grip: Grip,
-    one: Candidate,
-    ask: Callable[[Candidate, bool], Sight],
+    one: Offer,
+    ask: Callable[[Offer, bool], Sight],
     ears: Ears,
-    ticket: str,
+    wakes: str | None,
 ) -> str | None:
-    """Wait until the candidate is green; the run's address. Raises UserError when it is not, or its time is over."""
+    """Wait until the candidate is green; the run's address. Raises UserError when it is not, or its time is over.
+
+    `wakes`: the ticket whose wake list the store's news come to; None where there are none to wait for.
+    """
     shown: str | None = None
     woken, asked_at, heard = True, 0.0, _heard(grip)
     known = Sight(None)
@@ -193,9 +186,11 @@ def _judged(
             raise land_say.lost(one.lane, lock.state())
         now = boottime_s()
         try:
-            if woken or now >= asked_at + known.left_s or heard != _heard(grip):
+            news = woken or heard != _heard(grip)
+            if news or now >= asked_at + known.left_s:
                 heard = _heard(grip)
-                known, asked_at = ask(one, woken), now
+                known, asked_at = ask(one, news), boottime_s()
+            woken = False
         except StoreDown:  # it may be back before the lease is over, and CI goes on meanwhile
             time.sleep(AGAIN_S)
             woken = True
@@ -211,7 +206,10 @@ def _judged(
             ears.stage(Stage(SMOKING, detail=shown))
         sleep_s = min(SLEEP_S, asked_at + known.left_s - boottime_s())
         try:
-            woken = lock.store.pop(lock.keys.w + ticket, max(LATE_S, sleep_s)) is not None
+            if wakes is None:
+                time.sleep(max(LATE_S, min(NAP_S, sleep_s)))
+            else:
+                woken = lock.store.pop(lock.keys.w + wakes, max(LATE_S, sleep_s)) is not None
         except StoreDown:
             time.sleep(AGAIN_S)
 

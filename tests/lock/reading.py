@@ -671,6 +671,8 @@ class Lane:
 
     def redispatch(self, a: dict[str, Any]) -> dict[str, Any]:
         self.reap()
+        if "fence" in a:
+            return self.start_for_candidate(a)
         h = self.hold
         due = self.state == "held" and h is not None and h.phase == "landed" and h.deadline <= self.now
         if a.get("undo"):
@@ -697,11 +699,23 @@ class Lane:
             if h.candidate is None:  # the cap is CI's from here on, and one lease more for the push; once in a hold
                 h.cap = self.now + self.times["ci_cap_ms"] + self.times["lease_ms"]
             h.candidate, h.key, h.since = a["head"], a["key"], self.now
-            h.run_url = h.tried = h.proof = None
+            h.run_url = h.tried = h.dispatched = h.proof = None
             self.next_word(h, "ci_wait_ms")
             self.note("candidate", h.who.get("agent"), h.candidate)
         self.extend("lease_ms")
         return self.granted()
+
+    def start_for_candidate(self, a: dict[str, Any]) -> dict[str, Any]:
+        """Nobody has picked it up in time: its lander starts a run, once, if there is time left for one."""
+        h = self.waited_for(a)
+        if h is None or h.proof or h.run_url or h.dispatched or h.cap is None:
+            return {"outcome": "none"}
+        if self.now < h.ci_until or self.now >= h.cap - self.times["lease_ms"]:
+            return {"outcome": "none"}
+        h.dispatched = h.id
+        self.next_word(h, "ci_wait_ms")
+        self.note("redispatch", h.who.get("agent"), h.candidate)
+        return {"outcome": "redispatch", "head": h.candidate}
 
     def next_word(self, h: Hold, within: str) -> None:
         """When CI has to be heard of again: what is over the cap less a lease is the push's."""

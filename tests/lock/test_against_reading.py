@@ -35,7 +35,15 @@ LIKELY = {  # what usually comes next
     "free": (*("acquire",) * 6, "adopt", "pre_receive", "attribute", "verdict", "open"),
     "offered": ("acquire", "acquire", "leave"),
     "claimed": (*("intent",) * 4, "acquire", "release", "leave", "renew", *("candidate",) * 8),
-    "candidate": (*("pick_up", "proof") * 4, *("intent",) * 3, "renew", "release", "acquire", "candidate"),
+    "candidate": (
+        *("pick_up", "proof") * 4,
+        *("redispatch",) * 3,
+        *("intent",) * 3,
+        "renew",
+        "release",
+        "acquire",
+        "candidate",
+    ),
     "intent": ("acquire", "intent", "report", "report", "post_receive", "pre_receive", "renew", "adopt", "attribute"),
     "landed": ("acquire", "adopt", "adopt", "redispatch", "verdict"),
     "smoking": ("acquire", "verdict", "verdict", "ci_renew"),
@@ -308,6 +316,8 @@ class Dice:
                 a = {"who": self.person()}
             case "redispatch":
                 a = {"who": self.person(), "undo": r.choice([None, None, "no answer"])}
+                if mine := (self.lane.hold.candidate if self.lane.hold else None):
+                    a = {"fence": self.fence(), "head": r.choice([mine, mine, mine, self.new()])}
             case "attribute":
                 a = {"look": self.look()}
             case "adopt":

@@ -223,3 +223,35 @@ def test_only_who_waits_is_found(s: Trial) -> None:
     assert s.candidates.waited(lease.fence, "h2") is None
     s.tells(lease.fence, "green")
     assert s.candidates.waited(lease.fence, "h1") is None
+
+
+def test_a_run_that_never_came_is_started_once_and_only_when_it_is_due(s: Trial) -> None:
+    lease = s.offers()
+    wait_s = s.times.ci_wait_ms // 1000
+    s.keeps(lease, wait_s - 1)
+    assert s.candidates.start_due(lease.fence, "h1") is None, "not yet"
+    s.keeps(lease, 2)
+    assert s.candidates.start_due(lease.fence + 1, "h1") is None
+    assert s.candidates.start_due(lease.fence, "h2") is None
+    due = s.candidates.start_due(lease.fence, "h1")
+    assert due is not None
+    assert due.state.candidate is not None
+    assert (due.head, due.state.candidate.left_ms, due.state.dispatched) == ("h1", s.times.ci_wait_ms, True)
+    assert s.candidates.start_due(lease.fence, "h1") is None
+    s.keeps(lease, wait_s + 1)
+    assert s.candidates.start_due(lease.fence, "h1") is None, "once"
+    assert [e.event for e in s.lock.log(50)].count("redispatch") == 1
+    s.candidates.candidate(lease, "h2", "t2:s:ci")
+    s.keeps(lease, wait_s + 1)
+    assert s.candidates.start_due(lease.fence, "h2") is not None, "another commit is another candidate"
+
+
+@pytest.mark.parametrize("already", ["picked up", "judged", "too late"])
+def test_none_is_started_for_a_candidate_that_needs_none(s: Trial, already: str) -> None:
+    lease = s.offers()
+    if already == "picked up":
+        s.candidates.pick_up(lease.fence, "h1", RUN)
+    if already == "judged":
+        s.tells(lease.fence, "unknown")
+    s.keeps(lease, (s.times.ci_cap_ms if already == "too late" else s.times.ci_lease_ms) // 1000 + 1)
+    assert s.candidates.start_due(lease.fence, "h1") is None

@@ -72,6 +72,8 @@ def init(args: argparse.Namespace, out: Output) -> int:
             )
         ci_setup.require(config, repo.top, args.redis_url)
         out.say(f"{settings.FILE} is there already: {config.project}. It stays as it is.")
+        if advice := ci_setup.recommendation(config):
+            out.say(advice)
     report = hooks.install(repo, config)
     _tell(report, out)
     driver = _merge_driver(repo, config, out)

@@ -56,6 +56,12 @@ def api_of(host: str) -> str:
     return f"https://{host}/api/v3"
 
 
+def has_api(url: str) -> bool:
+    """Is a remote's address one on a host that is known to have this API? Of any other it has to be said (`ci.api`)."""
+    known = remote_place(url)
+    return known is not None and (known[0] == GITHUB or known[0].endswith(".ghe.com"))
+
+
 def find(repo: Repo, config: Config) -> Place:
     """Raises HostRefused when address or repository cannot be told, or when the address cannot be asked in safety."""
     url = repo.push_url(config.remote)

@@ -8,7 +8,7 @@ if state() ~= 'held' or S.phase ~= 'claimed' or not current() then return answer
 if S.closed and not A.fixer then return answer('closed') end
 if S.candidate ~= A.head then
   if not S.candidate then put('cap', NOW + T.ci_cap_ms + T.lease_ms) end
-  for _, field in ipairs({ 'run_url', 'tried', 'proof', 'proof_reason' }) do put(field, nil) end
+  for _, field in ipairs({ 'run_url', 'tried', 'dispatched', 'proof', 'proof_reason' }) do put(field, nil) end
   put('candidate', A.head)
   put('key', A.key)
   put('since', NOW)

@@ -40,7 +40,7 @@ def not_proven(lane: str, head: str, reason: str, run_url: str | None) -> UserEr
         code="not-proven",
         hint=_run(run_url)
         if run_url
-        else "Does CI run on pushes of prp-lane/* and reach this store? docs/ci.md has it.",
+        else "Does CI run on pushes of prp-lane/*, and is it heard of here? prp doctor looks; docs/ci.md has it.",
         next_action="prp land",
     )
 
@@ -79,6 +79,18 @@ def silent(run_url: str | None, times: Times) -> str:
     if run_url:
         return f"the run that had it was not heard of for {span(times.ci_lease_ms / 1000)}, or took longer than it may"
     return f"no CI run picked it up within {span(times.ci_wait_ms / 1000)}"
+
+
+def silent_again(times: Times, workflow: str) -> str:
+    return f"{silent(None, times)}, nor the one of {inert(workflow)} that was started for it"
+
+
+def not_started(times: Times, why: str) -> str:
+    return f"{silent(None, times)}, and none could be started: {inert(why)}"
+
+
+def host_silent(error: UserError) -> str:
+    return f"nobody could see what CI says of it: {error.message}"
 
 
 def why_given_back(result: str, reason: str) -> str:
@@ -139,17 +151,3 @@ def would_clean(branch: str, sha: str, remote: str) -> str:
 
 
 NOTHING_LEFT = "No candidate branch was left behind."
-
-
-def unobserved(scope: str) -> str:
-    return (
-        f'gate ci-first, and store.scope is "{scope}": CI cannot reach this machine\'s store, so nothing can be proven '
-        "to it"
-    )
-
-
-RECOMMENDED = (
-    'Once CI is set up and reaches this store, gate = "ci-first" is recommended: CI smokes each commit on a branch of '
-    "its own before the lane moves to it, so the lane is never red. (Simulated at 70 % load with 5 % bad changes: "
-    "smoked after landing it is red 9 % of the time, smoked first 0 %.) docs/ci.md has the steps."
-)

@@ -83,6 +83,6 @@ def gate_is_not_ci(gate: str) -> UsageError:
     return UsageError(
         f'gate = "{gate}": no landing waits for CI here.',
         code="no-ci",
-        hint='Watching and reconciling are for gate = "ci" in prp.toml.',
+        hint='Watching and reconciling are for gate = "ci" in prp.toml, and for "ci-first" with observe = "status".',
         next_action="prp lock status",
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 WORKFLOWS = ".github/workflows"
 GATES = ("ci", "ci-first")
 STATUS = "status"
+OWN_GATE, OWN_JOB = "/.github/workflows/gate.yml@", "smoke"  # the workflow that `prp init --ci` calls, its job
 ASK_S = 4.0
 
 
@@ -158,7 +159,9 @@ def check_names(workflow: dict[Any, Any]) -> list[str]:
         name = str(job.get("name", key)) if isinstance(job, dict) else str(key)
         if "${{" in name or (isinstance(job, dict) and "strategy" in job):
             return []
-        names.append(f"{name} / " if isinstance(job, dict) and "uses" in job else name)
+        called = str(job.get("uses", "")) if isinstance(job, dict) else ""
+        own = OWN_JOB if OWN_GATE in called else ""
+        names.append(f"{name} / {own}" if called else name)
     return names
 
 

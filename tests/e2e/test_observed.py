@@ -286,14 +286,14 @@ def test_a_check_run_that_never_comes_is_told_by_its_name(observed: tuple[Projec
     ana.commit_files("Smoke what lands", {WORKFLOW: json.loads(written)["workflow"]})
     ana.git("push", "-q", "--no-verify")
     found = ana.prp("doctor", ok=False).out
-    assert f"job smoke of {WORKFLOW} calls another workflow" in found
-    assert '"smoke / smoke"' in found
+    assert f"no job of {WORKFLOW} makes a check run named smoke" in found
+    assert "there is: smoke / smoke" in found
     toml = ana.read("prp.toml").replace("ci.poll", 'ci.check = "smoke / smoke"\nci.poll', 1)
     ana.commit_files("Name the check run", {"prp.toml": toml})
     ana.git("push", "-q", "--no-verify")
     found = ana.prp("doctor", ok=False).out
     assert "check run smoke / smoke of github-actions is the verdict" in found
-    assert "calls another workflow" not in found
+    assert "makes a check run" not in found
 
 
 def test_nothing_to_watch_without_gate_ci(tmp_path: Path, home: Path) -> None:

@@ -163,9 +163,10 @@ class Scene:
         match kind:
             case "actor killed" | "group killed" if chosen:
                 chosen.kill(signal.SIGKILL, whole=kind.startswith("group"))
-            case "actor stopped" if chosen:
+            case "actor stopped" if chosen and chosen.process:
+                stopped = chosen.process  # killed meanwhile, it would leave what it started stopped for ever
                 chosen.kill(signal.SIGSTOP, whole=dice < 0.5)
-                self.later(0.5 + 5 * dice, lambda: chosen.kill(signal.SIGCONT, whole=True))
+                self.later(0.5 + 5 * dice, lambda: stage.signal(stopped, signal.SIGCONT, whole=True))
             case "watcher killed" if watcher:
                 signal_one(watcher, signal.SIGKILL)
             case "watcher stopped" if watcher:

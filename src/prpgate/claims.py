@@ -131,19 +131,22 @@ def release(ctx: Context, id: str, note: str = "") -> Done:
     return Done(milestone.now(ctx, p.id), None, answer["code"] == "already", [])
 
 
-def handover(ctx: Context, id: str, to: str, note: str = "") -> Done:
-    """Make one's claim another agent's, under a new fence: a milestone. The other picks it up with `start`."""
+def handover(ctx: Context, id: str, to: str, note: str = "", *, force: bool = False) -> Done:
+    """Make one's claim another agent's, under a new fence: a milestone. The other picks it up with `start`; until then
+    a `start` of the giver takes it back. A name that was never seen is refused without `force`."""
     name, text = inert(to.strip()), _text(note, "a note", needed=False)
     if not name or len(name) > 200:
         raise say.bad_agent(to)
     if name == ctx.agent.name:
         raise say.to_yourself(inert(id))
+    others = None if force else live.nobody_called(ctx.store, name)
+    if others is not None:
+        raise say.handed_to_nobody(inert(id), name, others)
 
     def fields(at: Look) -> dict[str, Any]:
         return {"status": IN_PROGRESS, "owner": name}
 
-    done = milestone.run(ctx, "handover", id, fields, more_of=lambda: [name, text])
-    return done._replace(notes=[*done.notes, *_never_seen(ctx, name)])
+    return milestone.run(ctx, "handover", id, fields, more_of=lambda: [name, text])
 
 
 def deprecate(ctx: Context, id: str, by: str) -> Done:

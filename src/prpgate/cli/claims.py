@@ -89,9 +89,9 @@ def handover(args: argparse.Namespace, out: Output) -> int:
 
     def said(p: PrpState) -> str:
         left = f" for {words.span(p.claim.deadline_s)}" if p.claim else ""
-        return f"{p.id} is {p.owner}'s{left}; there, prp start {p.id} takes it up"
+        return f"{p.id} is {p.owner}'s{left}; there, prp start {p.id} takes it up, and until then takes it back here"
 
-    return verb(args, out, lambda ctx: prps.handover(ctx, args.id, args.to, args.note), said, COMMIT)
+    return verb(args, out, lambda ctx: prps.handover(ctx, args.id, args.to, args.note, force=args.force), said, COMMIT)
 
 
 def block(args: argparse.Namespace, out: Output) -> int:

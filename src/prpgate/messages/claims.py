@@ -201,11 +201,24 @@ def bad_agent(name: str) -> UsageError:
 
 
 def never_seen(name: str, others: Sequence[str]) -> str:
+    return f"{_unseen(name, others)}. Who is there: prp agents"
+
+
+def _unseen(name: str, others: Sequence[str]) -> str:
     from .mail import near
 
     close = near(name, others)
     meant = f"; near: {', '.join(map(inert, close))}" if close else ""
-    return f"Nobody called {inert(name)} was seen yet{meant}. Who is there: prp agents"
+    return f"Nobody called {inert(name)} was seen yet{meant}"
+
+
+def handed_to_nobody(prp_id: str, name: str, others: Sequence[str]) -> UserError:
+    return UserError(
+        f"{_unseen(name, others)}. Nothing was changed.",
+        code="unknown-agent",
+        hint=f"Who is there: prp agents. If {inert(name)} is yet to come:",
+        next_action=f"prp handover {prp_id} --to {shlex.quote(inert(name))} --force",
+    )
 
 
 def to_yourself(prp_id: str) -> UsageError:

@@ -34,6 +34,7 @@ class Choice(NamedTuple):
     waiting: list[tuple[PrpState, str]]
     general: list[str]
     more: int  # that are not told
+    claimed: list[tuple[PrpState, str]]  # what is under way, and with whom; one's own too
 
 
 class Why(NamedTuple):
@@ -59,10 +60,14 @@ def choice(ctx: Context, domain: str | None = None) -> Choice:
     """What `prp next` shows, in one call of the store's script and one reading of those PRPs."""
     answer = picking.ask(ctx, "list", domain=domain_of(ctx, domain))
     ready, waiting = picking.many(answer["ready"]), picking.many(answer["waiting"])
-    state = live.read_some(ctx.store, [row[0] for row in (*ready, *waiting)])
-    why = [(state.prps[i], say.obstacle(o, answer["now"]).text) for i, o in waiting if i in state.prps]
+    claimed = picking.many(answer["claimed"])
+    state = live.read_some(ctx.store, [row[0] for row in (*ready, *waiting, *claimed)])
+    why, held = (
+        [(state.prps[i], say.obstacle(o, answer["now"]).text) for i, o in rows if i in state.prps]
+        for rows in (waiting, claimed)
+    )
     general = [say.obstacle(o, answer["now"]).text for o in picking.many(answer["general"])]
-    return Choice([state.prps[i] for i, _ in ready if i in state.prps], why, general, int(answer["more"]))
+    return Choice([state.prps[i] for i, _ in ready if i in state.prps], why, general, int(answer["more"]), held)
 
 
 def unvalidated(ctx: Context, found: Choice) -> str | None:

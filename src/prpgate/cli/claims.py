@@ -30,13 +30,20 @@ def next_(args: argparse.Namespace, out: Output) -> int:
     found = prps.choice(session.context(), args.domain)
     first = found.ready[0].id if found.ready else None
     then = f"prp start {first}" if first else prps.unvalidated(session.context(), found)
+    yours = [p for p, _ in found.claimed if p.claim and p.claim.agent == session.agent.name]
+    if then is None and found.claimed:
+        then = f"prp complete {yours[0].id}" if yours else f"prp why {found.claimed[0][0].id}"
     out.answer(
         prps=[ops.prp_json(p) for p in found.ready],
         waiting=[{"id": p.id, "why": why} for p, why in found.waiting],
+        claimed=[{"id": p.id, "why": why} for p, why in found.claimed],
+        yours=[p.id for p in yours],
         general=found.general,
         more=found.more,
         next_action=then,
     )
+    for p in yours:
+        out.say(f"yours: {p.id}  {p.title}  ({words.span(p.claim.deadline_s if p.claim else 0)} left)")
     for p in found.ready[:SHOWN]:
         out.say(f"{p.id}  {p.priority}  {p.title}")
     if len(found.ready) > SHOWN:
@@ -53,7 +60,7 @@ def next_(args: argparse.Namespace, out: Output) -> int:
             out.say("  prp next --claim")
         return OK
     out.say("Nothing is ready to start.")
-    for p, why in found.waiting[:SHOWN]:
+    for p, why in [*found.waiting, *((p, why) for p, why in found.claimed if p not in yours)][:SHOWN]:
         out.say(f"  {p.id}: {why}")
     if then:
         out.say(f"  {then}")

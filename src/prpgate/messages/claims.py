@@ -155,7 +155,7 @@ def none_ready(passed: Sequence[tuple[str, dict[str, Any]]], more: int, now_ms: 
             next_action="git pull --rebase --autostash",
         )
     if not passed:
-        return UserError("nothing is left to start.", code="none-ready", next_action="prp list")
+        return UserError("nothing is left to start.", code="none-ready", next_action='prp new "title"')
     told = [f"{inert(i)}: {obstacle(o, now_ms).text}" for i, o in passed[:5]]
     rest = len(passed) + more - len(told)
     return UserError(

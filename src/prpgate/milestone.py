@@ -117,6 +117,9 @@ def now(ctx: Context, prp_id: str) -> PrpState:
 
 def call(ctx: Context, script: str, *args: str | int) -> dict[str, Any]:
     answer: dict[str, Any] = ctx.store.run(script, live.script_keys(ctx.store.keys), args)
+    claim = answer.get("claim")
+    if claim:  # is it in this worktree, or to be taken up in any?
+        answer["here"] = (claim["host"], claim["git_dir"]) in ((ctx.host, ctx.git_dir), ("", ""))
     return answer
 
 

@@ -154,8 +154,10 @@ def refused(verb: str, answer: dict[str, Any], p: PrpState, state: State, mine: 
             next_action="prp next",
         )
     if code == "stale-fence":
-        if claim and not p.claim:
-            return _claimed(verb, p, claim, now_ms, mine)
+        if claim and not (p.claim and answer.get("here", True)):
+            elsewhere = _claimed(verb, p, claim, now_ms, mine)
+            elsewhere.code = code
+            return elsewhere
         return UserError(
             f"{p.id} is claimed under your name, but not from here: this worktree's claim is an older one, "
             "or another worktree has it. Nothing was changed.",

@@ -319,7 +319,8 @@ def why(ctx: Context, id: str) -> Why:
         return Why(p, [say.unlanded(p)])
     answer = picking.ask(ctx, "why", id=p.id)
     if p.claim and p.claim.live and p.claim.agent == ctx.agent.name and not p.claim.reserved:
-        return Why(p, [say.mine(p)])
+        blocked = [o for o in picking.many(answer["obstacles"]) if o["code"] == "blocked"]
+        return Why(p, [say.mine(p), *(_for(p, say.obstacle(o, answer["now"])) for o in blocked)])
     found = []
     for o in picking.many(answer["obstacles"]):
         said = say.obstacle(o, answer["now"])
@@ -335,7 +336,11 @@ def why(ctx: Context, id: str) -> Why:
         stale = words.stale(p, entry, ctx.repo.branch)
         one = say.Said(stale.message.removesuffix(" Nothing was changed."), stale.next_action)
         found.insert(0 if p.status == NEW else len(found), one)  # before "validate it", which would be refused
-    return Why(p, [s._replace(next_action=s.next_action and s.next_action.replace("{id}", p.id)) for s in found])
+    return Why(p, [_for(p, s) for s in found])
+
+
+def _for(p: PrpState, said: say.Said) -> say.Said:
+    return said._replace(next_action=said.next_action and said.next_action.replace("{id}", p.id))
 
 
 def _ring(state: State, start: PrpState) -> list[str]:

@@ -192,6 +192,8 @@ def test_a_blocked_one_is_never_next(world: World, server: Server) -> None:
     assert why.next_action == "prp unblock P1-006"
     assert eve.claim_next().prp.id == "P1-003"
     assert ann.start("P1-006").notes[0].startswith("blocked by ann")  # on purpose it may be started
+    mine, blocked = ann.why("P1-006").reasons
+    assert mine.text.startswith("it is yours") and blocked.text.startswith("blocked by ann since ")
     eve.unblock("P1-006")
     assert eve.code("unblock", "P1-006") == "already"
 

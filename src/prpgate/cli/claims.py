@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import ops
 from ..errors import OK, UsageError
+from ..messages import claims as claims_say
 from ..messages import lane as words
 from .mail import unread_note
 from .prps import COMMIT, verb
@@ -87,6 +88,8 @@ def release(args: argparse.Namespace, out: Output) -> int:
 
 
 def _free_again(p: PrpState) -> str:
+    if p.phase == "landed":
+        return f"{p.id} is nobody's; it has landed as complete, and a green verdict makes it so (prp smoke)"
     to = p.marks.get("assigned", {}).get("agent")
     return f"{p.id} is {p.status}, and nobody's: {f'only {to}' if to else 'anybody'} may take it"
 
@@ -94,11 +97,15 @@ def _free_again(p: PrpState) -> str:
 def handover(args: argparse.Namespace, out: Output) -> int:
     from .. import prps
 
+    if (args.agent is None) == (args.to is None):
+        raise claims_say.hand_to_whom(args.id)
+    to = args.agent if args.to is None else args.to
+
     def said(p: PrpState) -> str:
         left = f" for {words.span(p.claim.deadline_s)}" if p.claim else ""
         return f"{p.id} is {p.owner}'s{left}; there, prp start {p.id} takes it up, and until then takes it back here"
 
-    return verb(args, out, lambda ctx: prps.handover(ctx, args.id, args.to, args.note, force=args.force), said, COMMIT)
+    return verb(args, out, lambda ctx: prps.handover(ctx, args.id, to, args.note, force=args.force), said, COMMIT)
 
 
 def block(args: argparse.Namespace, out: Output) -> int:

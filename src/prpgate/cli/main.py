@@ -133,7 +133,8 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "make your claim another agent's",
             (
                 ID,
-                arg("--to", required=True, metavar="AGENT", help="who goes on with it"),
+                arg("agent", nargs="?", metavar="AGENT", help="who goes on with it"),
+                arg("--to", metavar="AGENT", help="the same"),
                 NOTE,
                 flag("--force", "also to a name that was never seen here"),
             ),

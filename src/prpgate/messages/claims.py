@@ -217,7 +217,16 @@ def handed_to_nobody(prp_id: str, name: str, others: Sequence[str]) -> UserError
         f"{_unseen(name, others)}. Nothing was changed.",
         code="unknown-agent",
         hint=f"Who is there: prp agents. If {inert(name)} is yet to come:",
-        next_action=f"prp handover {prp_id} --to {shlex.quote(inert(name))} --force",
+        next_action=f"prp handover {prp_id} {shlex.quote(inert(name))} --force",
+    )
+
+
+def hand_to_whom(prp_id: str) -> UsageError:
+    return UsageError(
+        "hand over to whom? One agent's name.",
+        code="usage",
+        hint=f"prp handover {shlex.quote(inert(prp_id))} NAME; these are known:",
+        next_action="prp agents",
     )
 
 

@@ -255,6 +255,9 @@ def test_a_sealed_field_edited_by_hand() -> None:
     data = sealed()
     finding = one(data, data.replace(b"status: in_progress", b"status: complete"))
     assert (finding.code, finding.severity, finding.line) == ("PRP120", ERROR, 4)
+    assert finding.fix == 'Restore "in_progress", git add, then, if you are "ann": prp complete A-1'
+    nobodys = sealed(owner=None)
+    finding = one(nobodys, nobodys.replace(b"status: in_progress", b"status: complete"))
     assert finding.fix == 'Restore "in_progress", git add, then:\n  prp complete A-1'
     finding = one(data, data.replace(b"owner: ann", b"owner: ben"))
     assert finding.fix == 'Restore owner to "ann", git add.'

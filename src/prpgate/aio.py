@@ -20,6 +20,7 @@ import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from . import api
@@ -136,8 +137,8 @@ class Project:
     async def release(self, id: str, note: str = "") -> Done:
         return await self._do(self._project.release, id, note)
 
-    async def handover(self, id: str, to: str, note: str = "") -> Done:
-        return await self._do(self._project.handover, id, to, note)
+    async def handover(self, id: str, to: str, note: str = "", *, force: bool = False) -> Done:
+        return await self._do(partial(self._project.handover, force=force), id, to, note)
 
     async def deprecate(self, id: str, by: str) -> Done:
         return await self._do(self._project.deprecate, id, by)

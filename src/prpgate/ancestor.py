@@ -75,7 +75,7 @@ def write(repo: Repo) -> Written:
             old = None
         if old == text:
             continue
-        if old is not None and MARK not in old and not _in_git(repo, name):
+        if old is not None and not _in_git(repo, name):  # one that we wrote may have been edited since
             raise say.in_the_way(name)
         wanted[name] = text
     for name, text in wanted.items():
@@ -86,6 +86,11 @@ def write(repo: Repo) -> Written:
             f.write(text)
         os.replace(spare, path)
     return Written(list(wanted), [n for n in SHIMS if n not in wanted])
+
+
+def to_commit(repo: Repo, names: list[str]) -> list[str]:
+    """Those of the files that git does not have as they are here."""
+    return [name for name in names if not _in_git(repo, name)]
 
 
 def _in_git(repo: Repo, name: str) -> bool:

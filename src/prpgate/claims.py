@@ -34,6 +34,7 @@ class Choice(NamedTuple):
     waiting: list[tuple[PrpState, str]]
     general: list[str]
     more: int  # that are not told
+    claimed: list[tuple[PrpState, str]]  # what is under way, and with whom; one's own too
 
 
 class Why(NamedTuple):
@@ -59,10 +60,14 @@ def choice(ctx: Context, domain: str | None = None) -> Choice:
     """What `prp next` shows, in one call of the store's script and one reading of those PRPs."""
     answer = picking.ask(ctx, "list", domain=domain_of(ctx, domain))
     ready, waiting = picking.many(answer["ready"]), picking.many(answer["waiting"])
-    state = live.read_some(ctx.store, [row[0] for row in (*ready, *waiting)])
-    why = [(state.prps[i], say.obstacle(o, answer["now"]).text) for i, o in waiting if i in state.prps]
+    claimed = picking.many(answer["claimed"])
+    state = live.read_some(ctx.store, [row[0] for row in (*ready, *waiting, *claimed)])
+    why, held = (
+        [(state.prps[i], say.obstacle(o, answer["now"]).text) for i, o in rows if i in state.prps]
+        for rows in (waiting, claimed)
+    )
     general = [say.obstacle(o, answer["now"]).text for o in picking.many(answer["general"])]
-    return Choice([state.prps[i] for i, _ in ready if i in state.prps], why, general, int(answer["more"]))
+    return Choice([state.prps[i] for i, _ in ready if i in state.prps], why, general, int(answer["more"]), held)
 
 
 def unvalidated(ctx: Context, found: Choice) -> str | None:
@@ -131,19 +136,22 @@ def release(ctx: Context, id: str, note: str = "") -> Done:
     return Done(milestone.now(ctx, p.id), None, answer["code"] == "already", [])
 
 
-def handover(ctx: Context, id: str, to: str, note: str = "") -> Done:
-    """Make one's claim another agent's, under a new fence: a milestone. The other picks it up with `start`."""
+def handover(ctx: Context, id: str, to: str, note: str = "", *, force: bool = False) -> Done:
+    """Make one's claim another agent's, under a new fence: a milestone. The other picks it up with `start`; until then
+    a `start` of the giver takes it back. A name that was never seen is refused without `force`."""
     name, text = inert(to.strip()), _text(note, "a note", needed=False)
     if not name or len(name) > 200:
         raise say.bad_agent(to)
     if name == ctx.agent.name:
         raise say.to_yourself(inert(id))
+    others = None if force else live.nobody_called(ctx.store, name)
+    if others is not None:
+        raise say.handed_to_nobody(inert(id), name, others)
 
     def fields(at: Look) -> dict[str, Any]:
         return {"status": IN_PROGRESS, "owner": name}
 
-    done = milestone.run(ctx, "handover", id, fields, more_of=lambda: [name, text])
-    return done._replace(notes=[*done.notes, *_never_seen(ctx, name)])
+    return milestone.run(ctx, "handover", id, fields, more_of=lambda: [name, text])
 
 
 def deprecate(ctx: Context, id: str, by: str) -> Done:
@@ -313,7 +321,8 @@ def why(ctx: Context, id: str) -> Why:
         return Why(p, [say.unlanded(p)])
     answer = picking.ask(ctx, "why", id=p.id)
     if p.claim and p.claim.live and p.claim.agent == ctx.agent.name and not p.claim.reserved:
-        return Why(p, [say.mine(p)])
+        blocked = [o for o in picking.many(answer["obstacles"]) if o["code"] == "blocked"]
+        return Why(p, [say.mine(p), *(_for(p, say.obstacle(o, answer["now"])) for o in blocked)])
     found = []
     for o in picking.many(answer["obstacles"]):
         said = say.obstacle(o, answer["now"])
@@ -329,7 +338,11 @@ def why(ctx: Context, id: str) -> Why:
         stale = words.stale(p, entry, ctx.repo.branch)
         one = say.Said(stale.message.removesuffix(" Nothing was changed."), stale.next_action)
         found.insert(0 if p.status == NEW else len(found), one)  # before "validate it", which would be refused
-    return Why(p, [s._replace(next_action=s.next_action and s.next_action.replace("{id}", p.id)) for s in found])
+    return Why(p, [_for(p, s) for s in found])
+
+
+def _for(p: PrpState, said: say.Said) -> say.Said:
+    return said._replace(next_action=said.next_action and said.next_action.replace("{id}", p.id))
 
 
 def _ring(state: State, start: PrpState) -> list[str]:

@@ -85,11 +85,12 @@ def _identity(session: Session) -> Iterator[Fact]:
 
 
 def _ledger(session: Session) -> Iterator[Fact]:
-    from . import ledger
+    from . import ledger, rules
+    from .model import ERROR
 
     path = session.config.ledger_path
     found = ledger.load(session.repo, session.config, None)
-    errors = [f for f in found.findings if f.severity == "error"]
+    errors = [f for f in rules.check_all(found, session.config.id_pattern) if f.severity == ERROR]
     if found.missing:
         yield Fact("warning", f"no ledger at {path} in this working tree", 'prp new "title"')
     elif errors:
@@ -111,8 +112,40 @@ def _store(session: Session) -> Iterator[Fact]:
     from .messages.api import old_keys
 
     yield from _gate(store)
+    yield from _record(session, store)
     if found := ancestor.old_keys(store):
         yield Fact("warning", old_keys(found), "prp init --ancestor-shims")
+
+
+def _record(session: Session, store: Store) -> Iterator[Fact]:
+    """Do the store and this clone have what the lane has, and is that what its seals say?"""
+    from . import sync
+    from .messages import diagnosis as say
+
+    lane = session.config.ledger_lane
+    try:
+        move = sync.preview(session.repo, store, session.config)
+    except CouldNotTell as e:
+        yield Fact("warning", e.message, e.next_action)
+        return
+    if move.args:
+        seen = say.store_behind(lane, move.report.cursor_before, move.report.cursor_after)
+        yield Fact("warning", seen, "prp redis-sync")
+    if found := move.report.conflicts:
+        yield Fact("error", say.damaged(lane, *found[0], len(found)), "prp sync")
+
+
+def _behind(session: Session, tip: str) -> Iterator[Fact]:
+    """Does this clone, or the lane checked out in it, lack something of the lane at the remote?"""
+    from .messages import diagnosis as say
+
+    repo, remote, lane = session.repo, session.config.remote, session.config.ledger_lane
+    known = repo.known_tip(remote, lane)
+    if known and known != tip:
+        yield Fact("warning", say.clone_behind(remote, lane, known, tip), "git pull --rebase --autostash")
+    elif known and repo.branch == lane and repo.head and not repo.is_ancestor(known, repo.head):
+        count = int(repo.text("rev-list", "--count", f"{repo.head}..{known}"))
+        yield Fact("warning", say.branch_behind(remote, lane, count), "git pull --rebase --autostash")
 
 
 def _ci(session: Session) -> Iterator[Fact]:
@@ -145,6 +178,7 @@ def _lane(session: Session) -> Iterator[Fact]:
     try:
         tip = session.repo.remote_tip(config.remote, config.ledger_lane, timeout_s=5.0).sha
         yield Fact("ok", f"{config.remote} answers; {config.ledger_lane} is at {(tip or 'nothing yet')[:10]}")
+        yield from _behind(session, tip) if tip else ()
     except CouldNotTell as e:
         yield Fact("warning", f"{config.remote} does not answer: {e.message}", f"git ls-remote {config.remote}")
     if not config.smoke:

@@ -117,6 +117,9 @@ def now(ctx: Context, prp_id: str) -> PrpState:
 
 def call(ctx: Context, script: str, *args: str | int) -> dict[str, Any]:
     answer: dict[str, Any] = ctx.store.run(script, live.script_keys(ctx.store.keys), args)
+    claim = answer.get("claim")
+    if claim:  # is it in this worktree, or to be taken up in any?
+        answer["here"] = (claim["host"], claim["git_dir"]) in ((ctx.host, ctx.git_dir), ("", ""))
     return answer
 
 
@@ -222,8 +225,9 @@ def lost_with_the_store(ctx: Context, verb: str, at: Look) -> bool:
 
 def stands_on(p: PrpState) -> list[str]:
     """The seals that the line of a start may stand on: the effective one; and, when the claim under which that was
-    written ended before it landed, the one that the lane records."""
-    taken_over = p.status == IN_PROGRESS and p.phase is None and (p.claim is None or p.claim.reserved)
+    written ended before it landed (or was handed over, and is taken back), the one that the lane records."""
+    nobodys = p.claim is None or p.claim.reserved or not p.claim.git_dir
+    taken_over = p.status == IN_PROGRESS and p.phase is None and nobodys
     return [p.seal, p.chain[0].on] if taken_over and p.chain and p.chain[0].on else [p.seal]
 
 

@@ -17,7 +17,7 @@ from .messages import rebuild as say
 from .model import COMPLETE, IN_PROGRESS, STATUSES, ZERO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from .config import Config
     from .gitrepo import Repo
@@ -29,7 +29,7 @@ OPEN = (IN_PROGRESS, COMPLETE)  # what a line that was somebody's claim says
 
 
 class Lost(NamedTuple):
-    """A line of a milestone that the lane does not have and the store no longer knows: somebody was at work."""
+    """A line whose claim the store no longer knows: somebody was at work."""
 
     id: str
     branch: str  # as `git checkout` takes it
@@ -39,6 +39,7 @@ class Lost(NamedTuple):
     commit: str | None  # the branch's last commit; None: only in this working tree
     age_s: int | None  # of that commit
     command: str  # what its owner types on that branch
+    landed: bool = False  # the lane has the line; whether it was still claimed, only the store knew
 
 
 class Proof(NamedTuple):
@@ -83,6 +84,8 @@ def look(repo: Repo, store: Store, config: Config) -> Plan:
     lost = lost_claims(repo, config, target.tip, {i: int(n) for i, n in raw.maxrev.items()})
     proof = None
     state = WIPED if not store.store_id else UNFILLED
+    if raw.cursor is None:
+        lost = sorted([*lost, *_in_the_lane(repo, config, target.tip, {*raw.claims, *(one.id for one in lost)})])
     if store.store_id and raw.cursor is not None:
         proof = prove(repo, store, config)
         back = sync.gone_back(repo, config, raw.cursor, target)
@@ -165,6 +168,20 @@ def lost_claims(repo: Repo, config: Config, tip: str, maxrev: Mapping[str, int])
     if not repo.bare:
         take(ledger.load(repo, config, None), repo.branch or "HEAD", None, None)
     return [found[key] for key in sorted(found)]
+
+
+def _in_the_lane(repo: Repo, config: Config, tip: str, but: Collection[str]) -> list[Lost]:
+    """PRPs that the lane records as somebody's work in progress: an empty store has no claim of theirs."""
+    if tip == ZERO:
+        return []
+    found = []
+    for entry in record.at(repo, config, tip).entries.values():
+        owner = entry.fields.get("owner")
+        if entry.status == IN_PROGRESS and entry.number and owner and entry.id not in but:
+            command = say.take_again(entry.id, recorded=True)
+            lane = config.ledger_lane
+            found.append(Lost(entry.id, lane, str(owner), IN_PROGRESS, entry.seal, tip, None, command, landed=True))
+    return found
 
 
 def _branches(repo: Repo, tip: str) -> Iterable[tuple[str, str, int]]:

@@ -169,7 +169,7 @@ class _Judge:
             return
         command = verb(after.id, before.status, after.status) if after.status != before.status else None
         undo = [say.back(f, before.fields.get(f)) for f in edited]
-        self.note("PRP120", after, edited[0], say.by_hand(edited, rev, undo, command))
+        self.note("PRP120", after, edited[0], say.by_hand(edited, rev, undo, command, before.owner))
 
     def sealed(self, before: Prp, after: Prp) -> None:
         """A new line with a valid seal: is it one that milestones can have written on top of the old one?"""

@@ -64,7 +64,7 @@ def plan(ctx: Context, any_id: str, side: str) -> Step:
         raise say.not_here(p.id if p else any_id, ctx.config.ledger_path)
     if side == OURS:
         assert p is not None
-        return _ours(p, entry)
+        return _ours(ctx, p, entry)
     return _theirs(ctx, state, p, entry)
 
 
@@ -91,10 +91,20 @@ def apply(ctx: Context, step: Step) -> str | None:
         raise
 
 
-def _ours(p: PrpState, entry: Prp) -> Step:
-    """What stands, over whatever this working tree says. An entry without a seal gets none by this."""
-    fields = {n: p.fields.get(n) for n in record.GROUP}
-    return Step(p.id, OURS, entry.file, fields, _now(entry), p.rev, None, "")
+def _ours(ctx: Context, p: PrpState, entry: Prp) -> Step:
+    """What stands, over whatever this working tree says. An entry without a seal gets none by this.
+
+    A milestone of somebody else that has not landed is theirs to bring: then what the lane records is written.
+    """
+    here, whole, rev = record.identity(entry), p.fields, p.rev
+    if p.chain and here != p.seal and ctx.agent.name not in (p.chain[-1].agent, p.owner):
+        on = live.fetch_some(ctx.store, [p.id]).recorded.get(p.id)
+        if on is None or here in {line.on for line in p.chain}:
+            raise say.not_landed(p)
+        base = record.parse(p.id, on)
+        whole, rev = base.fields, base.seal if base.number else None
+    fields = {n: whole.get(n) for n in record.GROUP}
+    return Step(p.id, OURS, entry.file, fields, _now(entry), rev, None, "")
 
 
 def _theirs(ctx: Context, state: State, p: PrpState | None, entry: Prp) -> Step:

@@ -237,7 +237,29 @@ def test_files_are_written_once_and_never_over_work_that_git_does_not_have(proje
     assert not (project.ana.path / COMMAND).exists()
     project.ana.git("checkout", "-q", "--", "redis_cli.py")
     assert "Wrote redis_cli.py." in project.ana.prp("init", "--yes", "--ancestor-shims").out
-    assert "Wrote" not in project.ana.prp("init", "--yes", "--ancestor-shims").out
+    again = project.ana.prp("init", "--yes", "--ancestor-shims").out
+    assert "Wrote" not in again
+    assert "git add" in again  # written, and not committed yet
+    project.ana.git("add", "-A")
+    project.ana.git("commit", "-qm", "old names")
+    said = project.ana.prp("init", "--yes", "--ancestor-shims").out
+    assert "git add" not in said
+    assert "ommit them" not in said
+
+
+def test_one_that_was_written_and_then_edited_is_not_overwritten(shims: Project) -> None:
+    edited = shims.ana.read("redis_cli.py") + "# ours\n"
+    shims.ana.git("add", "-A")
+    shims.ana.git("commit", "-qm", "old names")
+    shims.ana.write("redis_cli.py", edited)
+    refused = shims.ana.prp("init", "--yes", "--ancestor-shims", ok=False)
+    assert "redis_cli.py is there" in refused.text
+    assert shims.ana.read("redis_cli.py") == edited
+    shims.ana.git("rm", "-qf", "redis_cli.py")
+    shims.ana.git("reset", "-q")
+    said = shims.ana.prp("init", "--yes", "--ancestor-shims").out  # again what git has
+    assert "Wrote redis_cli.py." in said
+    assert "git add" not in said
 
 
 def test_without_the_package_the_files_say_what_to_type(shims: Project, tmp_path: Path) -> None:

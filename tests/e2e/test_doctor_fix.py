@@ -50,6 +50,35 @@ def test_the_merge_driver_is_mended_too(project: Project) -> None:
     assert "Nothing to mend" in ben.prp("doctor", "--fix").out
 
 
+def test_it_says_what_is_wrong_with_the_lane_and_that_a_clone_is_behind(project: Project) -> None:
+    ana, ben = project.ana, project.join("ben")
+    ana.prp("start", "P2-040")
+    ana.git("commit", "-qam", "P2-040: begin")
+    ana.git("push", "-q")
+    project.settle()
+    behind = ben.prp("doctor")
+    assert "this clone knows origin/main at" in behind.out and "git pull" in behind.out
+    ben.git("fetch", "-q")
+    assert "main here is 1 commit behind origin/main" in ben.prp("doctor").out
+    ben.git("pull", "-q", "--rebase")
+    assert "all is well" in ben.prp("doctor").out
+
+    text = ben.read(LEDGER)
+    ben.write(LEDGER, text.replace("owner: ana", "owner: eve"))
+    said = ben.prp("doctor", ok=False)
+    assert said.code == 1 and "prp check --all" in said.out
+    ben.git("commit", "-qam", "by hand", "--no-verify")
+    ben.git("push", "-q", "--no-verify")
+    behind = ben.prp("doctor", ok=False)
+    assert "the store has seen" in behind.out and "prp redis-sync" in behind.out
+    for clone in (ben, ana):
+        clone.git("pull", "-q", "--rebase")
+        clone.prp("redis-sync", ok=False)
+        said = clone.prp("doctor", ok=False)
+        assert said.code == 1
+        assert "the ledger of main: P2-040: " in said.out and "prp sync" in said.out
+
+
 def test_a_live_claim_is_left_alone_and_a_store_that_is_behind_is_synced(project: Project) -> None:
     ana, ben = project.ana, project.join("ben")
     ben.prp("ledger", "tidy")

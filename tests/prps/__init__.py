@@ -74,10 +74,10 @@ class Desk:
     def choice(self, domain: str | None = None) -> prps.Choice:
         return prps.choice(self.ctx, domain)
 
-    def code(self, verb: str, *args: Any) -> str:
+    def code(self, verb: str, *args: Any, **more: Any) -> str:
         """The code of a refusal, or "" when the verb was taken, "already" when it had been before."""
         try:
-            done: Done = getattr(self, verb)(*args)
+            done: Done = getattr(self, verb)(*args, **more)
         except UserError as e:
             return e.code
         return "already" if done.already else ""

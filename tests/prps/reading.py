@@ -26,6 +26,7 @@ class Claim(NamedTuple):
     fence: int  # 0: granted just now, its number is not known yet
     since: int
     suspect: bool = False
+    giver: str | None = None  # who handed it over, while nobody has picked it up
 
 
 class Landing(NamedTuple):
@@ -116,7 +117,9 @@ class Reading:
         lost = me.entry.rev is not None and int(here.partition("-")[0]) > self.maxrev.get(i, 0)
         if verb in ("start", "validate") and lost and me.entry.fields.get("owner") in (None, me.agent):
             return True  # only a wiped store can have known it
-        if verb == "start" and self.letter(i) == "I" and self.stands(i) and self.claim(i) is None:
+        claim = self.claim(i)
+        nobodys = claim is None or claim.place is None
+        if verb == "start" and self.letter(i) == "I" and self.stands(i) and nobodys:
             return here in (top.seal, self.chains[i][0].on)
         return here == top.seal
 
@@ -180,9 +183,10 @@ class Reading:
 
     def start(self, i: str, me: Me) -> str:
         claim = self.claim(i)
-        if self.letter(i) == "I" and claim:
+        back = self.letter(i) == "I" and claim is not None and claim.place is None and claim.giver == me.agent
+        if self.letter(i) == "I" and claim and not back:
             if claim.agent == me.agent and claim.place is None:
-                claim = claim._replace(place=me.place)
+                claim = claim._replace(place=me.place, giver=None)
             if (claim.agent, claim.place) != (me.agent, me.place):
                 return REFUSED
             self.claims[i] = claim._replace(suspect=False)
@@ -193,6 +197,8 @@ class Reading:
             return REFUSED
         self._issue(i, me, "in_progress", "start", owner=me.agent)
         self._grant(i, me)
+        if back and claim:
+            self.claims[i] = self.claims[i]._replace(since=claim.since)
         self.released.pop(i, None)
         return TAKEN
 
@@ -224,7 +230,7 @@ class Reading:
         if not claim or not self.owns(i, me) or not self.current(i, me):
             return REFUSED
         self._issue(i, me, "in_progress", "handover", owner=to)
-        self.claims[i] = Claim(to, None, 0, claim.since)
+        self.claims[i] = Claim(to, None, 0, claim.since, giver=me.agent)
         return TAKEN
 
     def complete(self, i: str, me: Me) -> str:

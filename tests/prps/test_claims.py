@@ -99,23 +99,54 @@ def test_release_gives_it_to_anybody_and_tells_them(world: World, server: Server
 
 def test_handover_makes_it_anothers_under_a_new_fence(world: World, server: Server) -> None:
     ann, eve = office(world, server, "ann", "eve")
+    eve.note("P1-003", "here I am")
     old = ann.start("P1-003").prp.claim
     done = ann.handover("P1-003", "eve", "tests are missing")
     assert done.prp.owner == "eve" and done.prp.claim is not None and old is not None
     assert done.prp.claim.fence > old.fence and done.prp.claim.since_ms == old.since_ms
     assert "owner: eve" in ann.ledger() and prps.claims_here(ann.repo.git_dir, "ann") == []
     assert ann.code("handover", "P1-003", "eve", "tests are missing") == "already"
-    for verb in ("complete", "release", "renew", "start"):
+    for verb in ("complete", "release", "renew"):
         assert ann.code(verb, "P1-003") == "claimed"
     ann.land("P1-003: handed over")
     eve.pull()
     taken = eve.start("P1-003")
     assert taken.already and taken.prp.claim is not None
     assert (taken.prp.claim.fence, taken.prp.claim.git_dir) == (done.prp.claim.fence, eve.repo.git_dir)
-    assert [n.text for n in prps.notes(eve.store, "P1-003")] == ["tests are missing"]
+    assert ann.code("start", "P1-003") == "claimed"  # it is taken up, and no longer ann's to take back
+    assert [n.text for n in prps.notes(eve.store, "P1-003")] == ["here I am", "tests are missing"]
     assert eve.code("complete", "P1-003") == "not-green"  # what ann landed is this claim's work too
     eve.smoke()
     assert eve.complete("P1-003").prp.status == "complete"
+
+
+def test_a_handover_is_the_givers_to_take_back_until_it_is_taken_up(world: World, server: Server) -> None:
+    ann, eve = office(world, server, "ann", "eve")
+    old = ann.start("P1-003").prp.claim
+    given = ann.handover("P1-003", "zed", force=True).prp.claim
+    for verb in ("complete", "release", "renew"):
+        assert ann.code(verb, "P1-003") == "claimed"
+    with pytest.raises(UserError) as e:
+        eve.start("P1-003")
+    assert "handed over to zed by ann" in e.value.message and "prp start P1-003" in str(e.value.hint)
+    back = ann.start("P1-003").prp
+    assert old is not None and given is not None and back.claim is not None
+    assert (back.owner, back.claim.agent, back.claim.git_dir) == ("ann", "ann", ann.repo.git_dir)
+    assert back.claim.fence > given.fence and back.claim.since_ms == old.since_ms
+    assert "owner: ann" in ann.ledger()
+    ann.land("P1-003: taken back")
+    assert ann.sync().conflicts == []
+    assert ann.code("complete", "P1-003") == "not-green"  # the claim is as old as the work
+
+
+def test_a_handover_whose_line_was_thrown_away_can_be_taken_back(world: World, server: Server) -> None:
+    ann, eve = office(world, server, "ann", "eve")
+    eve.note("P1-003", "here I am")
+    ann.start("P1-003")
+    ann.handover("P1-003", "eve")
+    ann.clone.git("checkout", "-q", "--", LEDGER)
+    assert ann.start("P1-003").prp.owner == "ann"
+    assert eve.code("start", "P1-003") == "claimed"
 
 
 def test_an_old_fence_is_refused_by_every_verb_that_writes(world: World, server: Server) -> None:
@@ -161,6 +192,8 @@ def test_a_blocked_one_is_never_next(world: World, server: Server) -> None:
     assert why.next_action == "prp unblock P1-006"
     assert eve.claim_next().prp.id == "P1-003"
     assert ann.start("P1-006").notes[0].startswith("blocked by ann")  # on purpose it may be started
+    mine, blocked = ann.why("P1-006").reasons
+    assert mine.text.startswith("it is yours") and blocked.text.startswith("blocked by ann since ")
     eve.unblock("P1-006")
     assert eve.code("unblock", "P1-006") == "already"
 
@@ -181,8 +214,17 @@ def test_a_name_that_nobody_was_seen_with_is_told(world: World, server: Server) 
     (note,) = ann.assign("P1-006", "evelin").notes
     assert note == "Nobody called evelin was seen yet; near: evelyn. Who is there: prp agents"
     ann.start("P1-003")
-    (note,) = ann.handover("P1-003", "x\x1b[2Jy").notes
-    assert note.startswith("Nobody called x") and "\x1b" not in note and "near" not in note
+    before, text = ann.snapshot(), ann.ledger()
+    with pytest.raises(UserError) as e:
+        ann.handover("P1-003", "x\x1b[2Jy")
+    assert e.value.message.startswith("Nobody called x") and "\x1b" not in e.value.message
+    assert (ann.snapshot(), ann.ledger()) == (before, text)
+    assert (
+        e.value.next_action is not None
+        and e.value.next_action.endswith("--force")
+        and "\x1b" not in e.value.next_action
+    )
+    assert ann.handover("P1-003", "evelin", force=True).prp.owner == "evelin"
 
 
 def test_an_assigned_one_is_only_that_agents(world: World, server: Server) -> None:

@@ -62,6 +62,22 @@ def test_ours_writes_what_stands_back_and_the_store_stays_as_it_is(world: World,
     assert not settle.plan(ben.ctx, "P1-003", settle.OURS).changes
 
 
+def test_ours_brings_nobody_elses_milestone_that_has_not_landed(world: World, server: Server) -> None:
+    ann, ben = office(world, server, "ann", "ben")
+    ben.reopen("P1-001", "not good")
+    text = ann.ledger()
+    with pytest.raises(UserError) as e:
+        settle.plan(ann.ctx, "P1-001", settle.OURS)
+    assert e.value.code == "nothing-to-settle" and "ben took it to in_progress" in e.value.message
+    ann.edit("P1-001", "status: complete", "status: validated")  # a hand edit here: the lane's line comes back
+    step, file = settled(ann, "P1-001", settle.OURS)
+    assert (step.rev, file, ann.ledger()) == (None, LEDGER, text)
+    ben.clone.git("checkout", "-q", "--", LEDGER)  # one's own line may be written again
+    assert "status: in_progress" in ben.ledger().partition("P1-002")[2]
+    settled(ben, "P1-001", settle.OURS)
+    assert "rev: 1-" in ben.ledger().partition("P1-002")[0]
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -336,8 +336,15 @@ class Prps(RuleBasedStateMachine):
 
     @rule(who=WHO, n=N, to=st.sampled_from(["ann", "ben", "cid"]))
     def handover(self, who: int, n: int, to: str) -> None:
-        if to != self.places[who].agent:  # which is a slip of the pen, and told before all else
-            self.act(who, "handover", self.mine(who, n, "I"), to)
+        if to == self.places[who].agent:  # which is a slip of the pen, and told before all else
+            return
+        i, desk = self.mine(who, n, "I"), self.places[who].desk
+        self.act(who, "handover", i, to, call=lambda: desk.code("handover", i, to, force=True))
+
+    @rule(who=WHO, n=N)
+    def take_back(self, who: int, n: int) -> None:
+        given = {i for i, c in self.reading.claims.items() if c.giver == self.places[who].agent}
+        self.act(who, "start", self.pick(n, given.__contains__))
 
     @rule(who=WHO, n=N)
     def complete(self, who: int, n: int) -> None:

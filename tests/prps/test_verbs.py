@@ -187,6 +187,10 @@ def test_the_same_agent_in_another_clone_is_another_place(world: World, server: 
     elsewhere.pull()
     assert elsewhere.code("complete", "P1-003") == "stale-fence"
     assert elsewhere.code("renew", "P1-003") == "stale-fence"
+    with pytest.raises(UserError) as e:
+        elsewhere.release("P1-003")
+    assert e.value.code == "stale-fence" and ann.repo.git_dir in e.value.message  # a start there is what works
+    assert "in another worktree" in e.value.message and e.value.next_action == "prp status P1-003"
     assert ann.code("renew", "P1-003") == ""
 
 

@@ -114,9 +114,10 @@ class Prps(Face):
         """Give one's claim back: anybody may take the PRP over at once, and reads the note."""
         return prps.release(self._context(), id, note)
 
-    def handover(self, id: str, to: str, note: str = "") -> Done:
-        """Make one's claim another agent's."""
-        return prps.handover(self._context(), id, to, note)
+    def handover(self, id: str, to: str, note: str = "", *, force: bool = False) -> Done:
+        """Make one's claim another agent's; a name that was never seen is refused without `force`. Until the other has
+        started it, `start` takes it back."""
+        return prps.handover(self._context(), id, to, note, force=force)
 
     def deprecate(self, id: str, by: str) -> Done:
         """Take a PRP out, in favour of another."""

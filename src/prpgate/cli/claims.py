@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import ops
 from ..errors import OK, UsageError
+from ..messages import claims as claims_say
 from ..messages import lane as words
 from ..output import inert
 from .mail import unread_note
@@ -31,13 +32,20 @@ def next_(args: argparse.Namespace, out: Output) -> int:
     found = prps.choice(session.context(), args.domain)
     first = found.ready[0].id if found.ready else None
     then = f"prp start {first}" if first else prps.unvalidated(session.context(), found)
+    yours = [p for p, _ in found.claimed if p.claim and p.claim.agent == session.agent.name]
+    if then is None and found.claimed:
+        then = f"prp complete {yours[0].id}" if yours else f"prp why {found.claimed[0][0].id}"
     out.answer(
         prps=[ops.prp_json(p) for p in found.ready],
         waiting=[{"id": p.id, "why": why} for p, why in found.waiting],
+        claimed=[{"id": p.id, "why": why} for p, why in found.claimed],
+        yours=[p.id for p in yours],
         general=found.general,
         more=found.more,
         next_action=then,
     )
+    for p in yours:
+        out.say(f"yours: {p.id}  {inert(p.title)}  ({words.span(p.claim.deadline_s if p.claim else 0)} left)")
     for p in found.ready[:SHOWN]:
         out.say(f"{p.id}  {inert(p.priority)}  {inert(p.title)}")
     if len(found.ready) > SHOWN:
@@ -54,7 +62,7 @@ def next_(args: argparse.Namespace, out: Output) -> int:
             out.say("  prp next --claim")
         return OK
     out.say("Nothing is ready to start.")
-    for p, why in found.waiting[:SHOWN]:
+    for p, why in [*found.waiting, *((p, why) for p, why in found.claimed if p not in yours)][:SHOWN]:
         out.say(f"  {p.id}: {why}")
     if then:
         out.say(f"  {then}")
@@ -81,6 +89,8 @@ def release(args: argparse.Namespace, out: Output) -> int:
 
 
 def _free_again(p: PrpState) -> str:
+    if p.phase == "landed":
+        return f"{p.id} is nobody's; it has landed as complete, and a green verdict makes it so (prp smoke)"
     to = p.marks.get("assigned", {}).get("agent")
     return f"{p.id} is {p.status}, and nobody's: {f'only {to}' if to else 'anybody'} may take it"
 
@@ -88,11 +98,16 @@ def _free_again(p: PrpState) -> str:
 def handover(args: argparse.Namespace, out: Output) -> int:
     from .. import prps
 
+    if (args.agent is None) == (args.to is None):
+        raise claims_say.hand_to_whom(args.id)
+    to = args.agent if args.to is None else args.to
+
     def said(p: PrpState) -> str:
         left = f" for {words.span(p.claim.deadline_s)}" if p.claim else ""
-        return f"{p.id} is {inert(p.owner)}'s{left}; there, prp start {p.id} takes it up"
+        then = f"there, prp start {p.id} takes it up, and until then takes it back here"
+        return f"{p.id} is {inert(p.owner)}'s{left}; {then}"
 
-    return verb(args, out, lambda ctx: prps.handover(ctx, args.id, args.to, args.note), said, COMMIT)
+    return verb(args, out, lambda ctx: prps.handover(ctx, args.id, to, args.note, force=args.force), said, COMMIT)
 
 
 def block(args: argparse.Namespace, out: Output) -> int:

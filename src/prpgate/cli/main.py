@@ -131,7 +131,13 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "handover": Verb(
             "claims:handover",
             "make your claim another agent's",
-            (ID, arg("--to", required=True, metavar="AGENT", help="who goes on with it"), NOTE),
+            (
+                ID,
+                arg("agent", nargs="?", metavar="AGENT", help="who goes on with it"),
+                arg("--to", metavar="AGENT", help="the same"),
+                NOTE,
+                flag("--force", "also to a name that was never seen here"),
+            ),
         ),
         "block": Verb(
             "claims:block",

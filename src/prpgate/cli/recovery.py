@@ -86,6 +86,8 @@ def _end(plan: Plan, proof: Proof, out: Output, *, did: bool, quiet_s: float = 0
 
 def _lost(plan: Plan, out: Output) -> None:
     out.say(say.lost_head(len(plan.lost)))
+    if any(one.landed for one in plan.lost):
+        out.say(say.LOST_IN_THE_LANE)
     out.table([say.lost_row(one) for one in plan.lost])
 
 

@@ -78,11 +78,11 @@ def init(args: argparse.Namespace, out: Output) -> int:
     _tell(report, out)
     driver = _merge_driver(repo, config, out)
     synced = _bring_up(repo, config, args.redis_url, out, adopt=wrote)
-    shims = _shims(repo, out) if args.ancestor_shims else []
+    shims, unsaved = _shims(repo, out) if args.ancestor_shims else ([], [])
     ci_files = _ci(repo, config, args, out) if args.ci else []
     then = "prp status"
-    if shims and not wrote:
-        names = " ".join(quote(f":/{name}") for name in shims)
+    if unsaved and not wrote:
+        names = " ".join(quote(f":/{name}") for name in unsaved)
         then = f'git add {names} && git commit -m "Old scripts lead to prpgate" && git push'
     if ci_files and not wrote:
         then = f'git add {" ".join(quote(f":/{f}") for f in ci_files)} && git commit -m "Smoke what lands" && git push'
@@ -113,15 +113,17 @@ def _ci(repo: Repo, config: Config, args: argparse.Namespace, out: Output) -> li
     return write(repo, config, args, out)
 
 
-def _shims(repo: Repo, out: Output) -> list[str]:
+def _shims(repo: Repo, out: Output) -> tuple[list[str], list[str]]:
+    """Write them: those that were written, and those that are to be committed."""
     from .. import ancestor
-    from ..messages.api import SHIMS_WRITTEN
+    from ..messages.api import SHIMS_THERE, SHIMS_WRITTEN
 
     done = ancestor.write(repo)
     for name in done.wrote:
         out.say(f"Wrote {name}.", colour="green")
-    out.say(SHIMS_WRITTEN)
-    return done.wrote
+    new = ancestor.to_commit(repo, [*done.wrote, *done.same])
+    out.say(SHIMS_WRITTEN if new else SHIMS_THERE)
+    return done.wrote, new
 
 
 def _id_there(repo: Repo, config: Config, url: str | None) -> str:

@@ -9,7 +9,7 @@
 --   limits {agent, total, waiting, status {letter: n}, areas [[glob, n]]}, closed ("1": claims wait while it is)}
 -- `seals` are those that a line may stand on: the effective one, and of one in progress the lane's.
 -- Answers: claim {ok, id, claim, seals}, or {ok: false, code: none | limit | unindexed, general [], passed []};
---   list {ready [[id, seals]], waiting [[id, obstacle]], more, general}; why {id, state, obstacles [], general []}.
+--   list {ready [[id, seals]], waiting [[id, obstacle]], claimed [[id, obstacle]], more, general}; why {id, state, obstacles [], general []}.
 --   An obstacle is {code, ...}: status, claimed, blocked, assigned, depends, scope, area; general ones: agent, total,
 --   status-limit, waiting, closed.
 local A = cjson.decode(ARGV[1])
@@ -276,4 +276,12 @@ while not enough do
 end
 local more = redis.call('ZLEXCOUNT', open, '-', last) - seen_so_far + untold
 if A.mode == 'claim' then return answer(false, 'none', { passed = waiting, more = more }) end
-return answer(true, 'listed', { ready = ready, waiting = waiting, more = more, general = full })
+local claimed = {}
+for _, id in ipairs(working) do
+  if #claimed < A.most and in_domain(id) then
+    local one = holder(id)
+    one.code = 'claimed'
+    claimed[#claimed + 1] = { id, one }
+  end
+end
+return answer(true, 'listed', { ready = ready, waiting = waiting, claimed = claimed, more = more, general = full })

@@ -55,4 +55,5 @@ def old_keys(found: list[str]) -> str:
     return f"old scripts write to this server, and nobody reads it: {listed}"
 
 
-SHIMS_WRITTEN = "Old imports and `python .claude/prp_tracking/cli_commands.py …` lead to prpgate now; commit them."
+SHIMS_THERE = "Old imports and `python .claude/prp_tracking/cli_commands.py …` lead to prpgate."
+SHIMS_WRITTEN = f"{SHIMS_THERE} Commit them."

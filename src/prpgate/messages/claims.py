@@ -155,7 +155,7 @@ def none_ready(passed: Sequence[tuple[str, dict[str, Any]]], more: int, now_ms: 
             next_action="git pull --rebase --autostash",
         )
     if not passed:
-        return UserError("nothing is left to start.", code="none-ready", next_action="prp list")
+        return UserError("nothing is left to start.", code="none-ready", next_action='prp new "title"')
     told = [f"{inert(i)}: {obstacle(o, now_ms).text}" for i, o in passed[:5]]
     rest = len(passed) + more - len(told)
     return UserError(
@@ -201,11 +201,33 @@ def bad_agent(name: str) -> UsageError:
 
 
 def never_seen(name: str, others: Sequence[str]) -> str:
+    return f"{_unseen(name, others)}. Who is there: prp agents"
+
+
+def _unseen(name: str, others: Sequence[str]) -> str:
     from .mail import near
 
     close = near(name, others)
     meant = f"; near: {', '.join(map(inert, close))}" if close else ""
-    return f"Nobody called {inert(name)} was seen yet{meant}. Who is there: prp agents"
+    return f"Nobody called {inert(name)} was seen yet{meant}"
+
+
+def handed_to_nobody(prp_id: str, name: str, others: Sequence[str]) -> UserError:
+    return UserError(
+        f"{_unseen(name, others)}. Nothing was changed.",
+        code="unknown-agent",
+        hint=f"Who is there: prp agents. If {inert(name)} is yet to come:",
+        next_action=f"prp handover {prp_id} {shlex.quote(inert(name))} --force",
+    )
+
+
+def hand_to_whom(prp_id: str) -> UsageError:
+    return UsageError(
+        "hand over to whom? One agent's name.",
+        code="usage",
+        hint=f"prp handover {shlex.quote(inert(prp_id))} NAME; these are known:",
+        next_action="prp agents",
+    )
 
 
 def to_yourself(prp_id: str) -> UsageError:

@@ -123,6 +123,14 @@ def _claimed(verb: str, p: PrpState, claim: dict[str, Any], now_ms: int, mine: b
             hint="Go on there, or work under another name here (PRP_AGENT).",
             next_action=f"prp status {p.id}",
         )
+    if claim.get("giver") and not claim.get("git_dir"):
+        giver, to = inert(claim["giver"]), inert(claim["agent"])
+        return UserError(
+            f"{p.id} was handed over to {to} by {giver}: {holder(p, claim, now_ms)}. Nothing was changed.",
+            code="claimed",
+            hint=f"Until {to} has started it, {giver} can take it back: prp start {p.id}",
+            next_action="prp next" if verb == "start" else f"prp status {p.id}",
+        )
     return UserError(
         f"{p.id} is claimed by {holder(p, claim, now_ms)}{where}. Nothing was changed.",
         code="claimed",
@@ -146,8 +154,10 @@ def refused(verb: str, answer: dict[str, Any], p: PrpState, state: State, mine: 
             next_action="prp next",
         )
     if code == "stale-fence":
-        if claim and not p.claim:
-            return _claimed(verb, p, claim, now_ms, mine)
+        if claim and not (p.claim and answer.get("here", True)):
+            elsewhere = _claimed(verb, p, claim, now_ms, mine)
+            elsewhere.code = code
+            return elsewhere
         return UserError(
             f"{p.id} is claimed under your name, but not from here: this worktree's claim is an older one, "
             "or another worktree has it. Nothing was changed.",

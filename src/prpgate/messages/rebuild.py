@@ -91,8 +91,14 @@ def lost_head(count: int) -> str:
     return f"{count} {'claims were' if count > 1 else 'claim was'} lost; each owner takes it again, on that branch:"
 
 
+LOST_IN_THE_LANE = (
+    "(Of one that has landed only the store knew whether it was still claimed; any current branch will do.)"
+)
+
+
 def lost_row(one: Lost) -> tuple[str, ...]:
     commit = f"{one.commit[:10]}, {span(one.age_s or 0)} old" if one.commit else "not committed"
+    commit = "landed" if one.landed else commit
     return ("  " + one.id, one.status, one.owner or "nobody", one.branch, commit, one.command)
 
 

@@ -38,6 +38,16 @@ def nothing(p: Any) -> UserError:
     )
 
 
+def not_landed(p: Any) -> UserError:
+    last = p.chain[-1]
+    return UserError(
+        f"{p.id} has nothing to settle here: {inert(last.agent)} took it to {inert(last.status)} ({p.rev}), which has "
+        "not landed and is theirs to bring. Nothing was changed.",
+        code="nothing-to-settle",
+        next_action=f"prp status {p.id}",
+    )
+
+
 def no_status(prp: Prp) -> UserError:
     return UserError(
         f"{prp.id}: the hand edit says status {inert(prp.status)!r}, which is none. Nothing was changed.",

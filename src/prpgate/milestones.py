@@ -152,7 +152,7 @@ def complete_undo(ctx: Context, id: str) -> Done:
     at = milestone.look(ctx, id)
     answer = milestone.call(ctx, "prp_complete_undo", at.prp.id, milestone.me(ctx, at.prp.id))
     if not answer["ok"]:
-        raise say.refused("complete --undo", answer, at.prp, at.state, milestone.is_me(ctx, answer))
+        raise milestone.refusal(ctx, "complete --undo", answer, at.prp, at.state)
     p = milestone.now(ctx, at.prp.id)
     entry, file = at.entry, None
     if entry is not None and at.here and entry.status == COMPLETE and entry.number > record.number(p.seal):

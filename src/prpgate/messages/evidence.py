@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
+from ..output import inert
+from .prps import some
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..config import Config
     from ..evidence import Evidence
+
+IN_CI, HERE = "prp lock status", "prp smoke"  # what gets a tree of the lane its verdict
+
+
+def take_in_first(remote: str, lane: str) -> str:
+    return f"git pull --rebase --autostash {quote(remote)} {quote(lane)} && {HERE}"
+
+
+def on_the_tip(remote: str, lane: str) -> str:
+    return f"git switch --detach {quote(f'{remote}/{lane}')} && {HERE}; git switch -"
+
+
+def still_wait(ids: Sequence[str], lane: str, in_ci: bool) -> str:
+    """Green, and yet it proves none of what has landed."""
+    wait = f"{some(ids)} {'waits' if len(ids) == 1 else 'wait'} all the same for a green verdict"
+    if in_ci:
+        return f"{wait}: with this gate only one of CI counts."
+    return f"{wait}: this tree is not that of {inert(lane)}'s tip, nor of a landing that has it."
 
 
 def not_green(prp_id: str, found: Evidence, config: Config) -> UserError:

@@ -118,6 +118,13 @@ def proof(repo: Repo, config: Config) -> str:
     return say.take_in_first(config.remote, config.ledger_lane)
 
 
+def unlanded_paths(repo: Repo, tip: str, head: str) -> list[str]:
+    """Paths that commits of tip..head change, without commits whose like is under the tip already."""
+    told = ("log", "--format=", "--name-only", "-z", "--no-renames", "--no-merges")
+    out = repo.run(*told, "--cherry-pick", "--right-only", f"{tip}...{head}", "--").stdout
+    return sorted({p.decode("utf-8", "surrogateescape").lstrip("\n") for p in out.split(b"\0") if p.strip()})
+
+
 def waiting(store: Store) -> list[str]:
     """Ids of the complete lines that have landed and wait for a green verdict."""
     client: Any = store.redis

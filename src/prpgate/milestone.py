@@ -51,6 +51,7 @@ class Done(NamedTuple):
     changed_file: str | None  # the ledger file that was written, relative to the top of the working tree
     already: bool  # it was so before
     notes: list[str]
+    then: str | None = None  # the command to type next, where it is not what the verb leads to
 
 
 class Look(NamedTuple):

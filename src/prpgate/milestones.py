@@ -10,10 +10,11 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from . import claimfile, evidence, gates, ledger, ledger_edit, live, milestone, picking, record, seal, sync
+from . import claimfile, evidence, gates, ledger, ledger_edit, live, milestone, picking, record, seal, smoke, sync
 from .errors import UserError
 from .ledger_scan import is_id
 from .live import Line, PrpState
+from .messages import evidence as words
 from .messages import prps as say
 from .milestone import GROUP, TRIES, Context, Done, Look
 from .model import COMPLETE, IN_PROGRESS, NEW, VALIDATED
@@ -143,7 +144,22 @@ def complete(ctx: Context, id: str, *, on_line: OnLine | None = None) -> Done:
     def more() -> list[str | int]:
         return [COMPLETING_S * 1000, proof.field if proof else ""]
 
-    return milestone.run(ctx, "complete", id, fields, more_of=more, gate=gates.COMPLETE, on_line=on_line)
+    done = milestone.run(ctx, "complete", id, fields, more_of=more, gate=gates.COMPLETE, on_line=on_line)
+    return _with_what_lands_it(ctx, done) if done.prp.phase == live.COMPLETING else done
+
+
+def _with_what_lands_it(ctx: Context, done: Done) -> Done:
+    """A completion whose line would be refused at the push, alone as it is: say so, and what helps."""
+    p = done.prp
+    tip = ctx.repo.known_tip(ctx.config.remote, ctx.config.ledger_lane)
+    if tip is None or p.claim is None or ctx.repo.head is None:
+        return done
+    new = {*evidence.unlanded_paths(ctx.repo, tip, ctx.repo.head), *smoke.unclean(ctx.repo, ctx.config)}
+    if any(not record.in_ledger(ctx.config, path) for path in new):
+        return done
+    landed = evidence.find(ctx.store, ctx.repo, ctx.config, tip, p.ids, p.claim)
+    note, then = words.has_landed(p.id, landed[0].head) if landed else words.alone(p.id)
+    return done._replace(notes=[*done.notes, note], then=then)
 
 
 def complete_undo(ctx: Context, id: str) -> Done:

@@ -34,6 +34,25 @@ def still_wait(ids: Sequence[str], lane: str, in_ci: bool) -> str:
     return f"{wait}: this tree is not that of {inert(lane)}'s tip, nor of a landing that has it."
 
 
+def alone(prp_id: str) -> tuple[str, str]:
+    """A completion with nothing to land it, and the command that takes it back."""
+    return (
+        f"No landing since it was claimed names {prp_id}, and nothing here but the ledger is new: this line is refused "
+        f"alone (PRP128). It lands with the next change of another file, under a subject such as feat({prp_id}): …, "
+        "or it is taken back:",
+        f"prp complete {prp_id} --undo",
+    )
+
+
+def has_landed(prp_id: str, head: str) -> tuple[str, str]:
+    """A completion whose work landed without its line, and the commands that complete it by that landing."""
+    return (
+        f"{head[:10]} has landed, and it names {prp_id} without this line, which is refused alone (PRP128). "
+        "That landing is evidence by itself:",
+        f"prp complete {prp_id} --undo && prp complete {prp_id}",
+    )
+
+
 def not_green(prp_id: str, found: Evidence, config: Config) -> UserError:
     said = f"is {found.result}" if found.result else "has no verdict yet"
     first = f"{prp_id} landed in {found.head[:10]}, but its tree {said}. Nothing was changed."

@@ -39,7 +39,7 @@ def _word(path: str) -> str:
 
 def place(finding: Finding) -> str:
     """A finding's first line: code, place, PRP, fact."""
-    subject = f"{finding.id}: " if finding.id else ""
+    subject = ("" if finding.severity == "error" else "warning: ") + (f"{finding.id}: " if finding.id else "")
     return f"{finding.code} {finding.file}:{finding.line}:{finding.column}  {subject}{finding.message}"
 
 

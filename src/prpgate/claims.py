@@ -9,7 +9,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import claimfile, ledger, live, milestone, milestones, picking, record
+from . import claimfile, evidence, ledger, live, milestone, milestones, picking, record
 from .errors import UserError
 from .messages import claims as say
 from .messages import prps as words
@@ -318,7 +318,7 @@ def why(ctx: Context, id: str) -> Why:
     if p.status in (COMPLETE, DEPRECATED):
         return Why(p, [say.finished(p)])
     if p.phase is not None:
-        return Why(p, [say.unlanded(p)])
+        return Why(p, [say.unlanded(p, evidence.proof(ctx.repo, ctx.config))])
     answer = picking.ask(ctx, "why", id=p.id)
     if p.claim and p.claim.live and p.claim.agent == ctx.agent.name and not p.claim.reserved:
         blocked = [o for o in picking.many(answer["obstacles"]) if o["code"] == "blocked"]

@@ -333,7 +333,7 @@ def parse(text: str, source: str) -> Config:
         ci_observe=r.text("ci.observe", "store", OBSERVE),
         ci_check=_one_line(r, "ci.check", "smoke"),
         ci_app=_one_line(r, "ci.app", "github-actions"),
-        ci_workflow=r.text("ci.workflow", "prp-smoke.yml"),
+        ci_workflow=r.text("ci.workflow", "smoke.yml"),
         ci_poll_s=r.seconds("ci.poll", 10),
         ci_api=r.text("ci.api", ""),
         ci_repository=_repository(r),

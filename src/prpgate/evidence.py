@@ -102,6 +102,36 @@ def _takes_back(repo: Repo, base: str, head: str) -> bool:
     return all(REVERTS.search(message) for _, message in repo.messages(base or ZERO, head))
 
 
+def proof(repo: Repo, config: Config) -> str:
+    """The command that gets a landed complete line its green verdict: one counts that is on a tree of the lane.
+
+    After a landing on top of others' work the branch has a tree of its own, so the lane is taken in first; with work
+    that has not landed it has one even then, so the tip is checked out for it.
+    """
+    if config.gate in ("ci", "ci-first"):
+        return say.IN_CI
+    tip = repo.known_tip(config.remote, config.ledger_lane)
+    if tip is None or repo.head is None or repo.tree(repo.head) == repo.tree(tip):
+        return say.HERE
+    if repo.is_ancestor(tip, repo.head):
+        return say.on_the_tip(config.remote, config.ledger_lane)
+    return say.take_in_first(config.remote, config.ledger_lane)
+
+
+def unlanded_paths(repo: Repo, tip: str, head: str) -> list[str]:
+    """Paths that commits of tip..head change, without commits whose like is under the tip already."""
+    told = ("log", "--format=", "--name-only", "-z", "--no-renames", "--no-merges")
+    out = repo.run(*told, "--cherry-pick", "--right-only", f"{tip}...{head}", "--").stdout
+    return sorted({p.decode("utf-8", "surrogateescape").lstrip("\n") for p in out.split(b"\0") if p.strip()})
+
+
+def waiting(store: Store) -> list[str]:
+    """Ids of the complete lines that have landed and wait for a green verdict."""
+    client: Any = store.redis
+    with store.faults():
+        return sorted(client.hkeys(store.keys.unproven))
+
+
 def green(store: Store, repo: Repo, config: Config, tip: str, p: PrpState, claim: Claim) -> Evidence | None:
     """The newest green landing of the claim's work, None when none of it has landed. Refuses what is not green."""
     found = find(store, repo, config, tip, p.ids, claim)

@@ -16,11 +16,15 @@ from .messages import prps as say
 from .model import ERROR, WARNING, ZERO, Finding, Prp
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .config import Config
     from .gitrepo import Repo
     from .ledger import Ledger
-    from .live import PrpState
+    from .live import PrpState, State
     from .store.client import Store
+
+BACK = "PRP123", WARNING  # offline: an older line, or another of the same number
 
 
 def prps_of_range(repo: Repo, config: Config, base: str, head: str) -> tuple[list[str], bool]:
@@ -72,13 +76,19 @@ def foreign_lines(repo: Repo, store: Store, config: Config, base: str, head: str
     return found
 
 
-def agreement(store: Store, config: Config, before: Ledger, after: Ledger) -> list[Finding]:
-    """Whether the milestone lines that a commit would change are the store's. Raises StoreDown."""
+def agreement(
+    store: Store, config: Config, before: Ledger, after: Ledger, found: Sequence[Finding] = ()
+) -> list[Finding]:
+    """Whether the milestone lines that a commit would change are the store's. Raises StoreDown.
+
+    `found` is what is known of the commit offline, and comes first. A line that is the store's current one did not go
+    back by a slip (PRP123): a completion that was taken back ends at the line before.
+    """
     changed = _changed(before, after)
     if not changed:
-        return []
+        return [*found]
     state = live.read(store, config)
-    found: list[Finding] = []
+    found = [f for f in found if (f.code, f.severity) != BACK or not _current(state, after.prps.get(f.id or ""))]
     for prp in changed:
         p = state.prps.get(prp.id)
         if p is not None and record.identity(prp) == p.seal:
@@ -90,6 +100,11 @@ def agreement(store: Store, config: Config, before: Ledger, after: Ledger) -> li
         elif not known:
             found.append(_finding("PRP163", WARNING, prp, after, *say.not_in_store(prp)))
     return found
+
+
+def _current(state: State, prp: Prp | None) -> bool:
+    p = state.prps.get(prp.id) if prp is not None else None
+    return prp is not None and p is not None and record.identity(prp) == p.seal
 
 
 def _changed(before: Ledger, after: Ledger) -> list[Prp]:

@@ -11,7 +11,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import claimfile, gates, ledger, ledger_edit, live, record, seal, sync
+from . import claimfile, evidence, gates, ledger, ledger_edit, live, record, seal, sync
 from .errors import CouldNotTell, UserError
 from .live import Line, PrpState, State
 from .messages import prps as say
@@ -51,6 +51,7 @@ class Done(NamedTuple):
     changed_file: str | None  # the ledger file that was written, relative to the top of the working tree
     already: bool  # it was so before
     notes: list[str]
+    then: str | None = None  # the command to type next, where it is not what the verb leads to
 
 
 class Look(NamedTuple):
@@ -142,6 +143,12 @@ def is_me(ctx: Context, answer: dict[str, Any]) -> bool:
     return (answer.get("claim") or {}).get("agent") == ctx.agent.name
 
 
+def refusal(ctx: Context, verb: str, answer: dict[str, Any], p: PrpState, state: State) -> UserError:
+    """A script's refusal in words, with what helps from this working tree."""
+    proof = evidence.proof(ctx.repo, ctx.config) if answer.get("state") == "L" else ""
+    return say.refused(verb, answer, p, state, is_me(ctx, answer), proof)
+
+
 # --- one milestone ---------------------------------------------------------------------------------------------------
 
 
@@ -181,7 +188,7 @@ def run(
                 raise not_current(ctx, at)
             continue  # somebody else was first: look again
         if not answer["ok"]:
-            raise say.refused(verb, answer, p, at.state, is_me(ctx, answer))
+            raise refusal(ctx, verb, answer, p, at.state)
         if answer["code"] == "already":
             return again(ctx, p.id, answer, notes)
         try:

@@ -11,10 +11,11 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import claimfile, evidence, gates, ledger, ledger_edit, live, milestone, picking, record, seal, sync
+from . import claimfile, evidence, gates, ledger, ledger_edit, live, milestone, picking, record, seal, smoke, sync
 from .errors import UserError
 from .ledger_scan import is_id
 from .live import Line, PrpState
+from .messages import evidence as words
 from .messages import prps as say
 from .milestone import GROUP, TRIES, Context, Done, Look
 from .model import COMPLETE, IN_PROGRESS, NEW, VALIDATED
@@ -153,7 +154,22 @@ def complete(ctx: Context, id: str, *, on_line: OnLine | None = None) -> Done:
     def more() -> list[str | int]:
         return [COMPLETING_S * 1000, proof.field if proof else ""]
 
-    return milestone.run(ctx, "complete", id, fields, more_of=more, gate=gates.COMPLETE, on_line=on_line)
+    done = milestone.run(ctx, "complete", id, fields, more_of=more, gate=gates.COMPLETE, on_line=on_line)
+    return _with_what_lands_it(ctx, done) if done.prp.phase == live.COMPLETING else done
+
+
+def _with_what_lands_it(ctx: Context, done: Done) -> Done:
+    """A completion whose line would be refused at the push, alone as it is: say so, and what helps."""
+    p = done.prp
+    tip = ctx.repo.known_tip(ctx.config.remote, ctx.config.ledger_lane)
+    if tip is None or p.claim is None or ctx.repo.head is None:
+        return done
+    new = {*evidence.unlanded_paths(ctx.repo, tip, ctx.repo.head), *smoke.unclean(ctx.repo, ctx.config)}
+    if any(not record.in_ledger(ctx.config, path) for path in new):
+        return done
+    landed = evidence.find(ctx.store, ctx.repo, ctx.config, tip, p.ids, p.claim)
+    note, then = words.has_landed(p.id, landed[0].head) if landed else words.alone(p.id)
+    return done._replace(notes=[*done.notes, note], then=then)
 
 
 def complete_undo(ctx: Context, id: str) -> Done:
@@ -162,7 +178,7 @@ def complete_undo(ctx: Context, id: str) -> Done:
     at = milestone.look(ctx, id)
     answer = milestone.call(ctx, "prp_complete_undo", at.prp.id, milestone.me(ctx, at.prp.id))
     if not answer["ok"]:
-        raise say.refused("complete --undo", answer, at.prp, at.state, milestone.is_me(ctx, answer))
+        raise milestone.refusal(ctx, "complete --undo", answer, at.prp, at.state)
     p = milestone.now(ctx, at.prp.id)
     entry, file = at.entry, None
     if entry is not None and at.here and entry.status == COMPLETE and entry.number > record.number(p.seal):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import ledger, record, seal
 from .commit_message import named
+from .evidence import proof
 from .messages import verify as say
 from .model import COMPLETE, ZERO
 from .reverts import taken_back
@@ -283,7 +284,7 @@ def _bare(facts: _Facts, entry: Entry) -> Iterator[Doubt]:
     elif facts.unproven is None:
         yield Doubt(entry.id, "proof-not-kept", UNKNOWN, entry.seal, say.PROOF_IN_STORE, "prp rebuild")
     elif entry.id in facts.unproven:
-        yield Doubt(entry.id, "waits", NOTE, entry.seal, say.WAITS, "prp smoke")
+        yield Doubt(entry.id, "waits", NOTE, entry.seal, say.WAITS, proof(facts.repo, facts.config))
 
 
 # --- times -----------------------------------------------------------------------------------------------------------

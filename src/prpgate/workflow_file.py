@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
     from .gitrepo import Repo
 
-PATH = ".github/workflows/prp-smoke.yml"
+PATH = ".github/workflows/smoke.yml"  # what [ci] workflow means when it is not said
 OWN = ".github/workflows/gate.yml"
 CHECKOUT = "actions/checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd # v6.0.2"
 SETUP_PYTHON = "actions/setup-python@a309ff8b426b58ec0e2a45f0f869d46889d02405 # v6.2.0"
 GATE = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)@([0-9a-f]{40})")
 HOSTED = re.compile(r"(?:https://github\.com/|ssh://git@github\.com/|git@github\.com:)([\w.-]+/[\w.-]+?)(?:\.git)?/?")
+
+
+JOB = "smoke"  # here, and in the workflow that is called
 
 
 class Gate(NamedTuple):
@@ -81,10 +84,15 @@ def _of_checkout(path: str) -> Gate | None:
     return Gate(match.group(1), sha) if match and git("branch", "--remotes", "--contains", sha) else None
 
 
+def check(where: Gate | None) -> str:
+    """The name of the check run: the job's, and where it calls a workflow "caller job / called job"."""
+    return JOB if where is None else f"{JOB} / {JOB}"
+
+
 # --- the text ---------------------------------------------------------------------------------------------------------
 HEAD = """\
 # Written by `prp init --ci github`, and yours from now on. What is run is declared in prp.toml ([[smoke]]).
-name: prp-smoke
+name: smoke
 
 on: # with no filter: a landing that gets no run waits for one until its deadline
   push:
@@ -103,7 +111,7 @@ permissions: {}
 
 # One run for each commit; a newer push never cancels an older one's verdict.
 concurrency:
-  group: prp-smoke-${{ github.event_name }}-${{ inputs.sha || github.sha }}
+  group: smoke-${{ github.event_name }}-${{ inputs.sha || github.sha }}
   cancel-in-progress: false
 
 jobs:

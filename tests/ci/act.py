@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 GATE = "example/prpgate@1111111111111111111111111111111111111111"  # where the stubs say that this repository is
-WORKFLOW = ".github/workflows/prp-smoke.yml"
+WORKFLOW = ".github/workflows/smoke.yml"
 ZERO = "0" * 40
 
 CHECKOUT = """\

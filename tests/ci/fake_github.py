@@ -79,7 +79,7 @@ class FakeGithub:
         self.protected: dict[str, list[str]] = {}  # branch -> names of required checks (classic protection)
         self.required: dict[str, list[str]] = {}  # branch -> contexts that must be green before a merge (else 405)
         self.rulesets: list[dict[str, Any]] = []  # made through the API; their rules bind
-        self.workflows: set[str] = {"prp-smoke.yml"}
+        self.workflows: set[str] = {"smoke.yml"}
         self.inputs: set[str] = {"sha", "fence"}  # that the workflows declare
         self.redirect = ""  # where the next request is sent instead
         self.on_request: Callable[[str], None] | None = None  # called with "METHOD path" before it is answered

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.world import Server
 
 CALLER = f"""\
-name: prp-smoke
+name: smoke
 on:
   push:
   pull_request:
@@ -40,7 +40,7 @@ jobs:
       redis-url: ${{{{ secrets.PRP_REDIS_URL }}}}
 """
 OWN_JOB = f"""\
-name: prp-smoke
+name: smoke
 on: [push]
 permissions: {{}}
 jobs:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.world import Clone, Server, World
 
 WORKFLOW = "on:\n  push:\n  workflow_dispatch:\njobs:\n  smoke:\n    runs-on: ubuntu-latest\n"
-PATH = ".github/workflows/prp-smoke.yml"
+PATH = ".github/workflows/smoke.yml"
 RECOMMENDED = 'gate = "ci-first" is recommended'
 
 

@@ -272,8 +272,8 @@ def test_without_a_secret_it_is_started_once_and_lands_when_green(
     code, _, err = s.ended(lander)
     assert (code, s.world.tip()) == (0, sha), err
     fence = branch.removeprefix("prp-lane/")
-    assert fake.dispatches == [{"workflow": "prp-smoke.yml", "ref": branch, "inputs": {"sha": sha, "fence": fence}}]
-    assert "prp-smoke.yml was started for it, once" in err
+    assert fake.dispatches == [{"workflow": "smoke.yml", "ref": branch, "inputs": {"sha": sha, "fence": fence}}]
+    assert "smoke.yml was started for it, once" in err
     assert len(s.details("redispatch")) == 1
     s.free()
 
@@ -284,7 +284,7 @@ def test_without_a_secret_one_that_never_comes_is_not_proven(world: World, serve
     code, said, err = s.ended(s.begun()[0])
     assert 5 < time.monotonic() - begun < 20, "ci_wait, and once more after the dispatch"
     assert (code, said["state"], s.world.tip()) == (1, "not-proven", s.base)
-    assert "nor the one of prp-smoke.yml that was started for it" in err
+    assert "nor the one of smoke.yml that was started for it" in err
     assert (len(fake.dispatches), len(s.details("redispatch"))) == (1, 1)
     s.free()
 
@@ -314,7 +314,7 @@ def test_with_a_secret_one_that_never_comes_is_not_proven(world: World, server: 
     s = Observed(world, server, fake, TOLD + SOON)
     code, said, err = s.ended(s.begun()[0])
     assert (code, said["state"], len(fake.dispatches)) == (1, "not-proven", 1)
-    assert "nor the one of prp-smoke.yml that was started for it" in err
+    assert "nor the one of smoke.yml that was started for it" in err
     s.free()
 
 

@@ -89,8 +89,8 @@ def test_what_has_not_changed_is_not_sent_again(ana: Clone, fake: FakeGithub) ->
 
 
 def test_a_workflow_is_started_with_its_inputs(ana: Clone, fake: FakeGithub) -> None:
-    open_host(ana).dispatch("prp-smoke.yml", "main", {"sha": ana.head, "fence": "7"})
-    assert fake.dispatches == [{"workflow": "prp-smoke.yml", "ref": "main", "inputs": {"sha": ana.head, "fence": "7"}}]
+    open_host(ana).dispatch("smoke.yml", "main", {"sha": ana.head, "fence": "7"})
+    assert fake.dispatches == [{"workflow": "smoke.yml", "ref": "main", "inputs": {"sha": ana.head, "fence": "7"}}]
     with pytest.raises(HostRefused) as e:
         open_host(ana).dispatch("other.yml", "main", {})
     assert e.value.status == 404
@@ -336,7 +336,7 @@ def test_without_a_token_gh_is_asked(ana: Clone, world: World, gh: Path, monkeyp
         assert [c.conclusion for c in host.check_runs(ana.head)] == ["success"]
         assert [c.conclusion for c in host.check_runs(ana.head)] == ["success"]
         assert [r.status for r in fake.asked("check-runs")] == [200, 304]
-        host.dispatch("prp-smoke.yml", "main", {"sha": ana.head})
+        host.dispatch("smoke.yml", "main", {"sha": ana.head})
         assert fake.dispatches[0]["inputs"] == {"sha": ana.head}
         with pytest.raises(HostRefused) as e:
             host.pull(7)

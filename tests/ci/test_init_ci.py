@@ -17,8 +17,9 @@ import yaml
 from prpgate import ci_setup, recipes, workflow_file
 from prpgate.config import parse
 from prpgate.messages import recipes as say
-from tests.ci.act import GATE, WORKFLOW, Runner, pins
+from tests.ci.act import GATE, ROOT, WORKFLOW, Runner, pins
 from tests.ci.test_workflows import PINNED, scripts
+from tests.e2e.test_what_is_suggested import type_it
 from tests.world import Clone, World, run
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def test_yes_takes_what_is_safe_and_says_what_it_left(clone: Clone) -> None:
     assert [s.name for s in config.smoke] == ["pytest", "make-test", "make-check", "make-lint"]
     assert "smoke: pytest tests/smoke --base-url=$(URL)" in done.out, "shown before it is left"
     assert "Not taken: make-smoke ('smoke' promises nothing)" in done.out
-    assert 'git add :/prp.toml :/.github/workflows/prp-smoke.yml && git commit -m "Use prpgate"' in done.out
+    assert 'git add :/prp.toml :/.github/workflows/smoke.yml && git commit -m "Use prpgate"' in done.out
 
 
 def test_a_second_run_changes_nothing(clone: Clone) -> None:
@@ -185,13 +186,13 @@ def test_a_workflow_that_is_there_stays_and_the_difference_is_shown(clone: Clone
     done = clone.prp("init", "--yes", "--ci", "github", "--gate", GATE)
     assert clone.read(WORKFLOW) == "name: mine\n"
     assert "stays as it is" in done.out
-    assert "-name: mine" in done.out and "+name: prp-smoke" in done.out
+    assert "-name: mine" in done.out and "+name: smoke" in done.out
 
 
 def test_print_writes_nothing(clone: Clone) -> None:
     done = clone.prp("init", "--ci", "github", "--print", "--json")
     assert clone.git("status", "--porcelain").out == ""
-    assert yaml.safe_load(answer(done.out)["workflow"])["name"] == "prp-smoke"
+    assert yaml.safe_load(answer(done.out)["workflow"])["name"] == "smoke"
     assert "make-smoke" not in answer(done.out)["steps"]
 
 
@@ -283,6 +284,52 @@ def test_what_is_written_runs(clone: Clone, world: World, known: bool) -> None:
     runner.close()
 
 
-def test_a_run_that_never_came_is_started_from_the_workflow_that_is_written() -> None:
-    config = parse('project = "example.org/team/app"', "prp.toml")
-    assert f"{ci_setup.WORKFLOWS}/{config.ci_workflow}" == workflow_file.PATH
+# --- one name for all -------------------------------------------------------------------------------------------------
+def test_the_names_that_count_by_default_are_those_of_the_workflow() -> None:
+    config = parse('project = "x"', "prp.toml")
+    assert f".github/workflows/{config.ci_workflow}" == workflow_file.PATH
+    own = yaml.safe_load((ROOT / workflow_file.PATH).read_text("utf-8"))
+    written = yaml.safe_load(workflow_file.text(None, (), 180))
+    called = yaml.safe_load(workflow_file.text(workflow_file.Gate("o/r", "1" * 40), (), 180))
+    into = yaml.safe_load((ROOT / workflow_file.OWN).read_text("utf-8"))
+    assert list(own["jobs"]) == list(written["jobs"]) == [config.ci_check] == [workflow_file.check(None)]
+    names = [f"{caller} / {callee}" for caller in called["jobs"] for callee in into["jobs"]]
+    assert names == [workflow_file.check(workflow_file.Gate("o/r", "1" * 40))]
+
+
+@pytest.mark.parametrize("before", ["", '\n[ci]\nobserve = "status"\n', "\n[ci] # of the host\npoll = 5\n[roles]\n"])
+def test_init_names_the_check_run_of_a_called_workflow(clone: Clone, before: str) -> None:
+    clone.prp("init", "--yes")
+    clone.write("prp.toml", clone.read("prp.toml") + before)
+    was = parse(clone.read("prp.toml"), "prp.toml")
+    done = clone.prp("init", "--yes", "--ci", "github", "--gate", GATE)
+    config = parse(clone.read("prp.toml"), "prp.toml")
+    assert (config.ci_check, config.ci_observe, config.ci_poll_s) == ("smoke / smoke", was.ci_observe, was.ci_poll_s)
+    assert "its check run is named smoke / smoke" in done.out and ":/prp.toml" in done.out
+    text = clone.read("prp.toml")
+    assert "smoke / smoke" not in clone.prp("init", "--yes", "--ci", "github", "--gate", GATE).out
+    assert clone.read("prp.toml") == text
+
+
+@pytest.mark.parametrize("said", ['[ci]\ncheck = "mine"\n', 'ci.check = "mine"\n', "ci = {poll = 5}\n"])
+def test_another_check_stays_and_is_told(clone: Clone, said: str) -> None:
+    clone.prp("init", "--yes")
+    text = said + clone.read("prp.toml") if said[0] == "c" else clone.read("prp.toml") + said
+    clone.write("prp.toml", text + '\n[[smoke]]\nrun = "true"\n')
+    text = clone.read("prp.toml")
+    done = clone.prp("init", "--yes", "--ci", "github", "--gate", GATE)
+    assert clone.read("prp.toml") == text
+    assert 'named "smoke / smoke": it would never count' in done.out
+
+
+def test_print_says_what_prp_toml_would_get(clone: Clone) -> None:
+    out = clone.prp("init", "--ci", "github", "--print", "--gate", GATE).out
+    assert out.index("prp.toml would have in addition:") < out.index('[[smoke]]\nname = "pytest"')
+    assert '[ci]\ncheck = "smoke / smoke"\n' in out
+
+
+def test_old_names_are_committed_with_all_the_rest(clone: Clone) -> None:
+    done = answer(clone.prp("init", "--yes", "--ancestor-shims", "--ci", "github", "--json").out)
+    type_it(clone, done["next_action"])
+    assert clone.git("status", "--porcelain", "--ignored=no").out == ""
+    assert len(clone.git("show", "--name-only", "--format=", "HEAD").out.split()) == len(done["wrote"]) == 5

@@ -321,9 +321,7 @@ def test_another_run_is_started_once_for_each_landing(quick: Scene) -> None:
     assert kinds(look.look("main")) == [WAITS]
     overdue(s)
     assert kinds(look.look("main")) == [STARTED]
-    assert s.fake.dispatches == [
-        {"workflow": "prp-smoke.yml", "ref": "main", "inputs": {"sha": head, "fence": str(fence)}}
-    ]
+    assert s.fake.dispatches == [{"workflow": "smoke.yml", "ref": "main", "inputs": {"sha": head, "fence": str(fence)}}]
     time.sleep(1.2)
     assert kinds(look.look("main")) == [WAITS]
     look.leave("main")
@@ -391,7 +389,7 @@ def test_a_workflow_that_takes_no_inputs_is_started_without(quick: Scene) -> Non
     s.land()
     overdue(s)
     assert kinds(s.observer().look("main")) == [STARTED]
-    assert s.fake.dispatches == [{"workflow": "prp-smoke.yml", "ref": "main", "inputs": {}}]
+    assert s.fake.dispatches == [{"workflow": "smoke.yml", "ref": "main", "inputs": {}}]
 
 
 def test_what_the_host_refused_may_be_started_later(quick: Scene) -> None:
@@ -403,7 +401,7 @@ def test_what_the_host_refused_may_be_started_later(quick: Scene) -> None:
     (news,) = look.look("main")
     assert news.kind == NOT_STARTED
     assert "404" in news.text
-    s.fake.workflows = {"prp-smoke.yml"}
+    s.fake.workflows = {"smoke.yml"}
     overdue(s)
     assert kinds(look.look("main")) == [STARTED]
     assert len(s.fake.dispatches) == 1

@@ -249,7 +249,7 @@ def test_a_cron_job_reconciles_and_says_what_it_did(observed: tuple[Project, Fak
     work(ana, "one")
     ana.prp("land")
     time.sleep(1.5)
-    assert "prp-smoke.yml was started for it, once" in ana.prp("ci", "reconcile").out
+    assert "smoke.yml was started for it, once" in ana.prp("ci", "reconcile").out
     time.sleep(1.5)
     assert "waits for check run smoke of github-actions" in ana.prp("ci", "reconcile").out
     assert [d["inputs"]["sha"] for d in fake.dispatches] == [project.tip()]
@@ -274,7 +274,7 @@ def test_what_cannot_be_asked_is_said_with_the_command_that_helps(observed: tupl
     del ana.env["PRP_HOST_TOKEN"]
     found = ana.prp("doctor")
     assert "check run smoke of github-actions is the verdict" in found.out
-    assert ".github/workflows/prp-smoke.yml is not on main" in found.out
+    assert ".github/workflows/smoke.yml is not on main" in found.out
     assert fake.asked("GET /repos/team/app$")
 
 

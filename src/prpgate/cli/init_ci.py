@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
 from .. import config as settings
 from .. import policy, project, recipes, workflow_file
+from ..errors import UsageError
 from ..messages import recipes as say
 
 if TYPE_CHECKING:
@@ -28,8 +30,10 @@ def show(repo: Repo, args: argparse.Namespace, out: Output) -> None:
     config = policy.working_tree(repo)
     found = recipes.find(repo.top)
     taken = [] if config and config.smoke else _unasked(found.recipes, out)
-    if taken:
-        out.say(_tables(taken).strip())
+    added = _tables(taken) + (_check_added(config, workflow_file.gate(args.gate, repo)) or "")
+    if added:
+        out.say(say.would_add(settings.FILE))
+        out.say(added.strip())
     out.say(say.would_write(workflow_file.PATH))
     text = _text(repo, config, found, args.gate)
     out.say(text)
@@ -52,6 +56,8 @@ def write(repo: Repo, config: Config, args: argparse.Namespace, out: Output) -> 
         wrote.append(settings.FILE)
     text = _text(repo, config, found, args.gate)
     there = _file(repo, workflow_file.PATH)
+    if there in (None, text) and _name_check(repo, config, workflow_file.gate(args.gate, repo), out):
+        wrote.append(settings.FILE)
     if there is None:
         path = os.path.join(repo.top, workflow_file.PATH)
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -68,7 +74,39 @@ def write(repo: Repo, config: Config, args: argparse.Namespace, out: Output) -> 
     if there is None and workflow_file.gate(args.gate, repo) is None:
         out.say(say.NO_GATE)
         out.say(f"  {say.NO_GATE_ACTION}")
-    return wrote
+    return list(dict.fromkeys(wrote))
+
+
+def _check_added(config: Config | None, gate: workflow_file.Gate | None) -> str | None:
+    """What prp.toml needs for the written workflow's check run; None where it says so already, or says another."""
+    name = workflow_file.check(gate)
+    if name == (config.ci_check if config else "smoke") or (config and config.where["ci.check"] != "default"):
+        return None
+    return f"\n[ci]\ncheck = {project.quoted(name)}\n"
+
+
+def _name_check(repo: Repo, config: Config, gate: workflow_file.Gate | None, out: Output) -> bool:
+    """Write which check run counts, below a [ci] that is there already; whether prp.toml was written."""
+    name, added = workflow_file.check(gate), _check_added(config, gate)
+    if added is None:
+        if config.ci_check != name:
+            out.say(say.other_check(config.ci_check, name), colour="yellow")
+        return False
+    old = _file(repo, settings.FILE) or ""
+    line = added.split("\n")[2]
+    new, found = re.subn(r"(?m)^[ \t]*\[[ \t]*ci[ \t]*\].*$", lambda m: f"{m[0]}\n{line}", old, count=1)
+    new = new if found else old + added
+    try:
+        written = settings.parse(new, settings.FILE).ci_check
+    except UsageError:  # a table that is not written as a table, say
+        written = None
+    if written != name:
+        out.say(say.other_check(config.ci_check, name), colour="yellow")
+        return False
+    with open(os.path.join(repo.top, settings.FILE), "w", encoding="utf-8") as f:
+        f.write(new)
+    out.say(say.check_named(name), colour="green")
+    return True
 
 
 def _text(repo: Repo, config: Config | None, found: recipes.Found, given: str | None) -> str:

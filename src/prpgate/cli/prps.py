@@ -177,6 +177,7 @@ def verb(
         out.say(note)
     if done.changed_file:
         out.say(f"Written to {done.changed_file}; commit it with the work.")
+    then = then if done.then is None else done.then.replace("{", "{{").replace("}", "}}")
     if then.startswith("git commit -a") and not done.changed_file:
         then = "prp status {id}"
     action = _as_it_works_here(session, done.changed_file, then.format(id=done.prp.id))

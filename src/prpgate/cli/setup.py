@@ -81,13 +81,12 @@ def init(args: argparse.Namespace, out: Output) -> int:
     shims, unsaved = _shims(repo, out) if args.ancestor_shims else ([], [])
     ci_files = _ci(repo, config, args, out) if args.ci else []
     then = "prp status"
-    if unsaved and not wrote:
-        names = " ".join(quote(f":/{name}") for name in unsaved)
-        then = f'git add {names} && git commit -m "Old scripts lead to prpgate" && git push'
-    if ci_files and not wrote:
-        then = f'git add {" ".join(quote(f":/{f}") for f in ci_files)} && git commit -m "Smoke what lands" && git push'
+    added = " ".join(quote(f":/{f}") for f in dict.fromkeys([*unsaved, *ci_files]))
+    if added and not wrote:
+        what = "Smoke what lands" if ci_files else "Old scripts lead to prpgate"
+        then = f'git add {added} && git commit -m "{what}" && git push'
     if wrote or not repo.maybe("ls-files", "--error-unmatch", settings.FILE):
-        names = " ".join(quote(f":/{f}") for f in dict.fromkeys([settings.FILE, *ci_files]))
+        names = " ".join(quote(f":/{f}") for f in dict.fromkeys([settings.FILE, *shims, *ci_files]))
         then = f'git add {names} && git commit -m "Use prpgate"'
         if repo.remote_url(config.remote) is not None:
             upstream = repo.maybe("rev-parse", "--abbrev-ref", "@{upstream}")

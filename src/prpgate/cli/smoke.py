@@ -73,11 +73,11 @@ def smoke(args: argparse.Namespace, out: Output) -> int:
     out.say(said, colour=COLOURS.get(report.result, "yellow"))
     if not config.smoke:
         out.say(say.HOW_TO_DECLARE)
-    recorded = False
+    recorded, then = False, None
     if report.tree is None and not report.interrupted:
         out.say(say.not_clean(gate.unclean(repo, config)))
     elif report.tree and not report.interrupted:
-        recorded = _record(session, report, out)
+        recorded, then = _record(session, config, report, out)
     if report.result == "green" and not recorded:
         out.say("Green here, but no verdict is recorded: it says nothing of a commit to anybody else.", colour="yellow")
     _junit(args.junit, report.result, report.reason, report)
@@ -85,7 +85,7 @@ def smoke(args: argparse.Namespace, out: Output) -> int:
         base = scope.base if scope.paths is not None else None
         shape = {**gate.to_json(report), "recorded": recorded, "base": base, "known": None}
         if report.result == "green" and recorded:
-            out.answer(**shape)
+            out.answer(**shape, next_action=then)
         else:
             out.refused_with(said, report.result, "prp smoke", hint=report.reason, **shape)
     if report.interrupted:
@@ -155,8 +155,10 @@ def _spared(
         out.say(say.complete_now(prp_id), colour="green")
     out.say(f"smoke gate green on tree {known.tree[:7]}: {said}", colour="green")
     out.say(say.NO_CACHE)
+    then = None if proven else _still_wait(session, config, out)
     _junit(args.junit, "green", said, None)
     out.answer(
+        next_action=then,
         result="green",
         reason=said,
         tree=known.tree,
@@ -180,7 +182,8 @@ def _spared(
     return OK
 
 
-def _record(session: Session, report: SmokeReport, out: Output) -> bool:
+def _record(session: Session, config: Config, report: SmokeReport, out: Output) -> tuple[bool, str | None]:
+    """Whether the verdict is recorded, and what to do if it proves nothing of what has landed."""
     from .. import verdicts
 
     assert report.tree is not None
@@ -188,13 +191,31 @@ def _record(session: Session, report: SmokeReport, out: Output) -> bool:
         done = verdicts.record(session.store(), report, agent=session.agent.name, sha=session.repo.head or "")
     except StoreDown as e:
         out.note(f"The verdict is not recorded: {e.message}", colour="yellow")
-        return False
+        return False, None
     if done is None:
-        return False
+        return False, None
     out.say(f"Recorded for tree {report.tree[:12]}, class local.")
     for prp_id in done.proven:
         out.say(say.complete_now(prp_id), colour="green")
-    return done.written or done.result == report.result
+    then = _still_wait(session, config, out) if report.result == "green" and not done.proven else None
+    return done.written or done.result == report.result, then
+
+
+def _still_wait(session: Session, config: Config, out: Output) -> str | None:
+    """Say what waits for a green verdict although this one is green, and what to do; None when nothing waits."""
+    from .. import evidence
+    from ..messages import evidence as words
+
+    try:
+        ids = evidence.waiting(session.store())
+    except StoreDown:
+        return None
+    then = evidence.proof(session.repo, config)
+    if not ids or then == words.HERE:
+        return None
+    out.say(words.still_wait(ids, config.ledger_lane, then == words.IN_CI), colour="yellow")
+    out.say(f"  {then}")
+    return then
 
 
 def _junit(path: str | None, result: str, reason: str, report: SmokeReport | None) -> None:

@@ -309,11 +309,11 @@ def finished(p: PrpState) -> Said:
     return Said(f"it is complete{when}", f'prp reopen {p.id} --reason "why"')
 
 
-def unlanded(p: PrpState) -> Said:
+def unlanded(p: PrpState, proof: str) -> Said:
     who = f" by {inert(p.claim.agent)}" if p.claim else ""
     if p.phase == "completing":
         return Said(f"it is completing{who}: its line waits to land", f"prp complete {p.id} --undo")
-    return Said(f"it has landed as complete{who} and waits for a green verdict", "prp smoke")
+    return Said(f"it has landed as complete{who} and waits for a green verdict", proof)
 
 
 def cycle(ring: Sequence[str]) -> Said:

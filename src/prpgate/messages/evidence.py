@@ -2,13 +2,55 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
+from ..output import inert
+from .prps import some
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..config import Config
     from ..evidence import Evidence
+
+IN_CI, HERE = "prp lock status", "prp smoke"  # what gets a tree of the lane its verdict
+
+
+def take_in_first(remote: str, lane: str) -> str:
+    return f"git pull --rebase --autostash {quote(remote)} {quote(lane)} && {HERE}"
+
+
+def on_the_tip(remote: str, lane: str) -> str:
+    return f"git switch --detach {quote(f'{remote}/{lane}')} && {HERE}; git switch -"
+
+
+def still_wait(ids: Sequence[str], lane: str, in_ci: bool) -> str:
+    """Green, and yet it proves none of what has landed."""
+    wait = f"{some(ids)} {'waits' if len(ids) == 1 else 'wait'} all the same for a green verdict"
+    if in_ci:
+        return f"{wait}: with this gate only one of CI counts."
+    return f"{wait}: this tree is not that of {inert(lane)}'s tip, nor of a landing that has it."
+
+
+def alone(prp_id: str) -> tuple[str, str]:
+    """A completion with nothing to land it, and the command that takes it back."""
+    return (
+        f"No landing since it was claimed names {prp_id}, and nothing here but the ledger is new: this line is refused "
+        f"alone (PRP128). It lands with the next change of another file, under a subject such as feat({prp_id}): …, "
+        "or it is taken back:",
+        f"prp complete {prp_id} --undo",
+    )
+
+
+def has_landed(prp_id: str, head: str) -> tuple[str, str]:
+    """A completion whose work landed without its line, and the commands that complete it by that landing."""
+    return (
+        f"{head[:10]} has landed, and it names {prp_id} without this line, which is refused alone (PRP128). "
+        "That landing is evidence by itself:",
+        f"prp complete {prp_id} --undo && prp complete {prp_id}",
+    )
 
 
 def not_green(prp_id: str, found: Evidence, config: Config) -> UserError:

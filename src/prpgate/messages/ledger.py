@@ -39,7 +39,7 @@ def _word(path: str) -> str:
 
 def place(finding: Finding) -> str:
     """A finding's first line: code, place, PRP, fact."""
-    subject = f"{finding.id}: " if finding.id else ""
+    subject = ("" if finding.severity == "error" else "warning: ") + (f"{finding.id}: " if finding.id else "")
     return f"{finding.code} {finding.file}:{finding.line}:{finding.column}  {subject}{finding.message}"
 
 
@@ -207,10 +207,8 @@ def back(field: str, was: object) -> str:
 def by_hand(fields: Sequence[str], rev: str, undo: Sequence[str], verb: str | None, owner: str | None = None) -> Said:
     then = f", then, if you are {quoted(owner)}: {verb}" if owner else f", then:\n  {verb}"
     fix = f"Restore {and_more(undo[:4], len(undo))}, git add" + (then if verb else ".")
-    return Said(
-        f"{and_more(fields[:4], len(fields))} edited by hand under the seal {rev}; only the prp commands write what it seals",
-        fix,
-    )
+    edited = and_more(fields[:4], len(fields))
+    return Said(f"{edited} edited by hand under the seal {rev}; only the prp commands write what it seals", fix)
 
 
 def seal_wrong(rev: str) -> Said:

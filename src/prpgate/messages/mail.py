@@ -159,7 +159,7 @@ def told(m: Message) -> str:
     if m.cause == "landed-without-line":
         return (
             f"{inert(m.detail[:10])} landed and names {prp}, but not the line that says it is complete. "
-            f"Commit the ledger and push it, or take the completion back: prp complete {prp} --undo"
+            f"That landing is evidence by itself: prp complete {prp} --undo && prp complete {prp}"
         )
     return m.text or inert(m.cause or "")
 

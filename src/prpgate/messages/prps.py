@@ -139,8 +139,10 @@ def _claimed(verb: str, p: PrpState, claim: dict[str, Any], now_ms: int, mine: b
     )
 
 
-def refused(verb: str, answer: dict[str, Any], p: PrpState, state: State, mine: bool) -> UserError:
-    """A script's refusal: the code says why, the state says where the PRP stands."""
+def refused(
+    verb: str, answer: dict[str, Any], p: PrpState, state: State, mine: bool, proof: str = "prp smoke"
+) -> UserError:
+    """A script's refusal: the code says why, the state says where the PRP stands. `proof`: what gets it a verdict."""
     code, letter, claim = answer["code"], answer.get("state", "-"), answer.get("claim")
     now_ms = int(answer["now"])
     if code == "claimed":
@@ -177,10 +179,10 @@ def refused(verb: str, answer: dict[str, Any], p: PrpState, state: State, mine: 
             code="not-green",
             next_action="prp smoke",
         )
-    return _by_state(verb, letter, p, state, holder(p, claim, now_ms))
+    return _by_state(verb, letter, p, state, holder(p, claim, now_ms), proof)
 
 
-def _by_state(verb: str, letter: str, p: PrpState, state: State, who: str) -> UserError:
+def _by_state(verb: str, letter: str, p: PrpState, state: State, who: str, proof: str) -> UserError:
     """Why a PRP in this state does not take this verb, and what does."""
     quiet = "Nothing was changed."
     if letter == "N":
@@ -216,8 +218,9 @@ def _by_state(verb: str, letter: str, p: PrpState, state: State, who: str) -> Us
         return UserError(
             f"{p.id} has landed as complete and waits for a green verdict ({who}). {quiet}",
             code="landed",
-            hint="A green gate on a lane tip that has it makes it complete (prp smoke). To take it on again instead:",
-            next_action=f'prp reopen {p.id} --reason "why"',
+            hint="A green gate on a tip of the lane that has it makes it complete, on another tree it does not:",
+            next_action=proof,
+            otherwise=("to take it on again instead", f'prp reopen {p.id} --reason "why"'),
         )
     if letter == "D":
         when = f" since {inert(p.fields['completed_at'])}" if p.fields.get("completed_at") else ""

@@ -100,5 +100,19 @@ def differs(path: str) -> str:
     return f"{path} is there already and stays as it is. What would be written differs:"
 
 
+def check_named(name: str) -> str:
+    return f"Added to prp.toml: [ci] check, for its check run is named {name}."
+
+
+def other_check(said: str, name: str) -> str:
+    return (
+        f'[ci] check in prp.toml is "{said}", and this workflow\'s check run is named "{name}": it would never count.'
+    )
+
+
+def would_add(path: str) -> str:
+    return f"{path} would have in addition:"
+
+
 def would_write(path: str) -> str:
     return f"{path} would be:"

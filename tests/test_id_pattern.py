@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -10,7 +11,7 @@ from prpgate import config as settings
 from prpgate.commit_message import message_ids
 from prpgate.config import DEFAULT_ID_PATTERN
 from prpgate.errors import UserError
-from prpgate.id_pattern import slow
+from prpgate.id_pattern import inside, slow
 
 USUAL = [
     DEFAULT_ID_PATTERN,
@@ -91,3 +92,20 @@ def test_words_are_cut_where_they_always_were() -> None:
     )
     long = "https://example.org/" + "x" * 300 + "/P1-001/" + "y" * 300
     assert message_ids(long, pattern) == ((), ("P1-001",)), "in a long address too"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"(?i)p[0-9]-\d+", r"(?i)(?s)p[0-9]-\d+", "(?xi) p[0-9] - \\d+ # as we write them", r"(?i)prp-\d+|p\d-\d+"],
+)
+def test_flags_at_the_beginning_are_for_all_of_it(pattern: str) -> None:
+    assert settings.parse(toml(pattern), "prp.toml").id_pattern == pattern
+    assert message_ids("feat(P1-001): see p1-002 and xP1-003", pattern) == (("P1-001",), ("p1-002",))
+    assert re.compile(f"<{inside(pattern)}>").fullmatch("<p1-1>")
+
+
+@pytest.mark.parametrize("pattern", ["P(?i)-1", "(?L)P-1", "P{99999999999999999999}", "(?iz)P"])
+def test_what_is_no_pattern_is_refused(pattern: str) -> None:
+    with pytest.raises(UserError) as e:
+        settings.parse(toml(pattern), "prp.toml")
+    assert e.value.code == "config" and "id_pattern" in e.value.message

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from .id_pattern import MOST
+from .id_pattern import MOST, inside
 from .messages import ledger as say
 from .model import ERROR, WARNING, Finding
 
@@ -35,7 +35,7 @@ def _lines(message: str) -> list[tuple[int, str]]:
 
 def named(message: str, id_pattern: str) -> list[Named]:
     """Every id in a message, in order. A `Prp:` trailer claims all it holds; `other-repo#ID` is another project's."""
-    bare = re.compile(rf"(?<![\w#-])(?:{id_pattern})(?![\w-])")
+    bare = re.compile(rf"(?<![\w#-]){inside(id_pattern)}(?![\w-])")
     exact = re.compile(id_pattern)
 
     def whole(word: str) -> bool:

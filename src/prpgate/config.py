@@ -262,7 +262,7 @@ def parse(text: str, source: str) -> Config:
     try:
         re.compile(pattern)
         endless = pattern != DEFAULT_ID_PATTERN and id_pattern.slow(pattern)
-    except re.error as e:
+    except (re.error, ValueError, OverflowError) as e:
         raise r.wrong("id_pattern", pattern, f"a regular expression ({e})") from None
     if endless:
         raise r.wrong(

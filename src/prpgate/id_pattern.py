@@ -9,6 +9,7 @@ refusing: a pattern that is refused can always be written without the nesting.
 from __future__ import annotations
 
 import importlib
+import re
 from functools import reduce
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,16 @@ _KINDS = {
     "CATEGORY_SPACE": frozenset({-1, *b" \t\n\r\f\v"}),
     "CATEGORY_WORD": frozenset({-1, *(n for n in range(128) if chr(n).isalnum() or n == ord("_"))}),
 }
+
+
+def inside(pattern: str) -> str:
+    """The pattern as a group that may stand inside another: flags for all of it, as in (?i)P-[0-9]+, are only allowed
+    at the very beginning."""
+    flags = ""
+    while found := re.match(r"\(\?([aimsux]+)\)", pattern):
+        flags, pattern = flags + found[1], pattern[found.end() :]
+    flags = "".join(dict.fromkeys(flags))
+    return f"(?{flags}:{pattern}\n)" if "x" in flags else f"(?{flags}:{pattern})"  # a comment ends with its line
 
 
 def slow(pattern: str) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from prpgate import ci_setup, recipes, workflow_file
+from prpgate import recipes, workflow_file
 from prpgate.config import parse
 from prpgate.messages import recipes as say
 from tests.ci.act import GATE, ROOT, WORKFLOW, Runner, pins

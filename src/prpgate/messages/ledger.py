@@ -199,9 +199,8 @@ def restore(field: str, was: object, verb: str | None) -> str:
 
 
 def back(field: str, was: object) -> str:
-    if was is None:
-        return f"{field} to null"
-    return quoted(was) if field == "status" else f"{field} to {quoted(was)}"
+    to = "null" if was is None else quoted(was)
+    return to if field == "status" and was is not None else f"{field} to {to}"
 
 
 def by_hand(fields: Sequence[str], rev: str, undo: Sequence[str], verb: str | None, owner: str | None = None) -> Said:

@@ -38,7 +38,7 @@ class Message(NamedTuple):
     sender: str
     to: str  # a name, "@role" or "@all"
     text: str
-    cause: str | None  # of prpgate's own: what happened; `text` is empty then
+    cause: str | None  # of prpgate's own: what happened; `text` is empty then, or a person's note
     detail: str
     prp: str | None
     priority: str

@@ -191,6 +191,9 @@ def run(
             raise refusal(ctx, verb, answer, p, at.state)
         if answer["code"] == "already":
             return again(ctx, p.id, answer, notes)
+        if answer["code"] == "taken-up":
+            done = again(ctx, p.id, answer, notes)
+            return done._replace(already=False, notes=notes + (notes_of(at) if notes_of else []))
         try:
             file = write(ctx, p.id, at.here, line.seal, line.fields)
         except UserError:

@@ -75,7 +75,15 @@ def remarks(ctx: Context, prp_id: str) -> list[str]:
 def left_behind(ctx: Context, p: PrpState) -> list[str]:
     """What a taker is told: who had it, the branch and its last commit as far as git knows it here, the notes."""
     found = []
-    if p.status == IN_PROGRESS:
+    if p.claim is not None and not p.claim.git_dir and p.claim.agent == ctx.agent.name:
+        branch = p.claim.branch or ""
+        found += [say.handed_over(json.loads(p.claim.raw).get("giver") or "somebody", branch)]
+        commit = last_commit(ctx, branch)
+        found += [say.last_commit(branch, commit)] if commit else []
+        if p.chain and branch not in ("", ctx.repo.branch):
+            here = ctx.repo.sha(f"refs/heads/{branch}") is not None
+            found += [say.line_on_its_branch(branch, None if here else ctx.config.remote)]
+    elif p.status == IN_PROGRESS:
         last = p.marks.get("last") or {}
         branch = last.get("branch") or (p.chain[-1].branch if p.chain else "")
         found.append(words.taken_over(p, branch))

@@ -89,3 +89,30 @@ def test_handover_takes_the_name_directly(tmp_path: Path) -> None:
     assert "P2-001 is ben's" in ana.prp("handover", "P2-001", "ben").out
     assert "P2-001 is yours" in ana.prp("start", "P2-001").out
     assert "P2-001 is ben's" in ana.prp("handover", "P2-001", "--to", "ben").out
+
+
+def test_the_one_to_whom_a_prp_is_handed_over_is_told(tmp_path: Path) -> None:
+    ana, ben = small(tmp_path)
+    ben.prp("agents")
+    ana.prp("start", "P2-001", "--branch")
+    ana.commit_files("feat(P2-001): half of it", {"half.txt": "1"})
+    ana.prp("handover", "P2-001", "ben", "--note", "take\x1b[2J it")
+    inbox = ben.prp("inbox").out
+    assert "ana handed P2-001 over to you: take" in inbox and "prp start P2-001" in inbox and "\x1b" not in inbox
+    said = ben.prp("next").out
+    assert "handed over to you: P2-001" in said and "  prp start P2-001" in said
+    taken = ben.prp("start", "P2-001").out
+    assert "P2-001 is yours" in taken and "already" not in taken
+    assert "handed over by ana, at work on branch feat/p2-001-some-work" in taken
+    assert "(git fetch origin && git merge origin/feat/p2-001-some-work)" in taken
+    assert "note of ana, " in taken and "take" in taken
+    assert "it was already so" in ben.prp("start", "P2-001").out
+
+
+def test_a_handover_that_is_taken_back_is_told_too(tmp_path: Path) -> None:
+    ana, ben = small(tmp_path)
+    ben.prp("agents")
+    ana.prp("start", "P2-001")
+    ana.prp("handover", "P2-001", "ben")
+    ana.prp("start", "P2-001")
+    assert "ana took P2-001 back before you had started it" in ben.prp("inbox").out

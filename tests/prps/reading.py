@@ -186,7 +186,8 @@ class Reading:
         back = self.letter(i) == "I" and claim is not None and claim.place is None and claim.giver == me.agent
         if self.letter(i) == "I" and claim and not back:
             if claim.agent == me.agent and claim.place is None:
-                claim = claim._replace(place=me.place, giver=None)
+                self.claims[i] = claim._replace(place=me.place, giver=None, suspect=False)
+                return TAKEN
             if (claim.agent, claim.place) != (me.agent, me.place):
                 return REFUSED
             self.claims[i] = claim._replace(suspect=False)

@@ -111,7 +111,9 @@ def test_handover_makes_it_anothers_under_a_new_fence(world: World, server: Serv
     ann.land("P1-003: handed over")
     eve.pull()
     taken = eve.start("P1-003")
-    assert taken.already and taken.prp.claim is not None
+    assert not taken.already and taken.prp.claim is not None and eve.start("P1-003").already
+    assert taken.notes[0] == "handed over by ann, at work on branch main"
+    assert taken.notes[-1].endswith(": tests are missing") and "note of ann, " in taken.notes[-1]
     assert (taken.prp.claim.fence, taken.prp.claim.git_dir) == (done.prp.claim.fence, eve.repo.git_dir)
     assert ann.code("start", "P1-003") == "claimed"  # it is taken up, and no longer ann's to take back
     assert [n.text for n in prps.notes(eve.store, "P1-003")] == ["here I am", "tests are missing"]

@@ -461,6 +461,20 @@ def test_a_line_that_cannot_be_written_leaves_nothing_behind(
     assert ann.code(verb, *args, *more) == ""
 
 
+def test_a_handover_whose_line_cannot_be_written_is_told_to_nobody(world: World, server: Server) -> None:
+    ann, eve = office(world, server, "ann", "eve")
+    eve.note("P1-003", "here I am")
+    claim = ann.start("P1-003").prp.claim
+    box = ann.store.keys.events.removesuffix("events") + "mail:to:eve"
+    done = run([sys.executable, "-c", CUT, server.socket, ann.clone.path, "handover", "P1-003", "eve"], ".")
+    assert done.out.strip() == "write-failed", done
+    now = ann.prp("P1-003").claim
+    assert claim is not None and now is not None and (now.agent, now.fence) == ("ann", claim.fence)
+    assert ann.store.redis.xlen(box) == 0
+    assert ann.code("handover", "P1-003", "eve") == ""
+    assert ann.store.redis.xlen(box) == 1
+
+
 def test_an_evidence_line_that_cannot_be_written_gives_the_claim_back(world: World, server: Server) -> None:
     (ann,) = office(world, server, "ann")
     claim = ann.start("P1-003").prp.claim

@@ -33,7 +33,10 @@ def next_(args: argparse.Namespace, out: Output) -> int:
     first = found.ready[0].id if found.ready else None
     then = f"prp start {first}" if first else prps.unvalidated(session.context(), found)
     yours = [p for p, _ in found.claimed if p.claim and p.claim.agent == session.agent.name]
-    if then is None and found.claimed:
+    given = [p.id for p in yours if p.claim and not p.claim.git_dir]
+    if given:
+        then = f"prp start {given[0]}"
+    elif then is None and found.claimed:
         then = f"prp complete {yours[0].id}" if yours else f"prp why {found.claimed[0][0].id}"
     out.answer(
         prps=[ops.prp_json(p) for p in found.ready],
@@ -45,7 +48,9 @@ def next_(args: argparse.Namespace, out: Output) -> int:
         next_action=then,
     )
     for p in yours:
-        out.say(f"yours: {p.id}  {inert(p.title)}  ({words.span(p.claim.deadline_s if p.claim else 0)} left)")
+        whose = "handed over to you" if p.id in given else "yours"
+        left = words.span(p.claim.deadline_s if p.claim else 0)
+        out.say(f"{whose}: {p.id}  {inert(p.title)}  ({left} left)")
     for p in found.ready[:SHOWN]:
         out.say(f"{p.id}  {inert(p.priority)}  {inert(p.title)}")
     if len(found.ready) > SHOWN:
@@ -57,7 +62,7 @@ def next_(args: argparse.Namespace, out: Output) -> int:
             p, why = found.waiting[0]
             many = words.counted(len(found.waiting), "is", "are")
             out.say(f"{many} not ready; the first: {p.id}: {why} (prp why {p.id})")
-        out.say(f"  prp start {first}")
+        out.say(f"  {then}")
         if not found.general:
             out.say("  prp next --claim")
         return OK

@@ -46,9 +46,9 @@ local function event(name, id, agent, fence, detail)
 end
 
 -- What an agent has to know is in its mailbox, once for each cause. A full one is passed over, and the stream says so.
-local function tell(agent, cause, key, id, detail)
+local function tell(agent, cause, key, id, detail, text)
   if not agent or agent == '' then return end
-  local one = { id = cause .. ':' .. id .. ':' .. key, from = 'prpgate', to = agent, text = '', cause = cause, prp = id,
+  local one = { id = cause .. ':' .. id .. ':' .. key, from = 'prpgate', to = agent, text = text or '', cause = cause, prp = id,
     detail = detail, priority = 'high', due = { agent } }
   if deliver(one) == 'full' then event('untold', id, agent, '', cause) end
 end

@@ -22,4 +22,5 @@ put(claims, id, claim)
 if ARGV[5] ~= '' then add_note(id, me.agent, ARGV[5]) end
 issue(id, line, chain, stands)
 event('handed-over', id, me.agent, claim.fence, 'to ' .. ARGV[4])
+tell(ARGV[4], 'handed-over', string.format('%.0f', claim.fence), id, me.agent, ARGV[5])
 return answer(true, 'handed-over', { state = 'I', claim = claim })

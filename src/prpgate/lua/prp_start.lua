@@ -3,8 +3,8 @@
 -- caller handed over and nobody has picked up yet is none: it is taken back, and `since` stays. A reservation of
 -- one's own (prp_next made it) keeps its fence. A taker may stand on what the lane records instead of a line of the
 -- claim that ended: that line may be lost with its worktree. It is nobody's then.
--- The same agent in the same worktree again gets the same answer; so does the agent whom a claim was handed to, whose
--- worktree it then is.
+-- The same agent in the same worktree again gets the same answer. The agent whom a claim was handed to takes it up where
+-- it is (taken-up): the fence and the line are there already.
 -- ARGV: 1 id   2 JSON of the line   3 JSON of me {agent, host, git_dir, branch, fence, lease, suspect (ms)}
 local id, line, me = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
 reap()
@@ -19,6 +19,7 @@ if letter == 'I' and claim and not claim.reserved then
     claim.host, claim.git_dir, claim.branch, mine = me.host, me.git_dir, me.branch, true
     claim.giver = nil
     extend(id, claim, me)
+    return answer(true, 'taken-up', { state = letter, claim = claim })
   end
   if not mine then return refuse('claimed', letter, claim) end
   if claim.suspect then extend(id, claim, me) end
@@ -49,6 +50,6 @@ event(letter == 'V' and 'started' or 'taken-over', id, me.agent, claim.fence, li
 -- Who is told: the one it was handed to; a pending line names its agent, a recorded one its owner.
 local before = back and held.agent or letter == 'I' and (top.agent or top.fields.owner)
 if before and before ~= me.agent and redis.call('HEXISTS', agents, tostring(before)) == 1 then
-  tell(before, 'taken-over', string.format('%.0f', claim.fence), id, me.agent)
+  tell(before, back and 'taken-back' or 'taken-over', string.format('%.0f', claim.fence), id, me.agent)
 end
 return answer(true, 'started', { state = 'I', claim = claim, before = letter })

@@ -10,6 +10,11 @@ local marker = get(completing, id)
 if marker and marker.seal == seal then redis.call('HDEL', completing, id) end
 table.remove(chain)
 put_chain(id, chain)
+local told = record('handed-over:' .. id .. ':' .. fence) -- and nothing was handed over
+if told then
+  redis.call('XDEL', MAIL .. 'to:' .. told.to, told.entry)
+  forget(told.id)
+end
 if before ~= '' then redis.call('HSET', claims, id, before) else redis.call('HDEL', claims, id) end
 event('undone', id, claim and claim.agent, fence, seal .. ' could not be written')
 return answer(true, 'undone')

@@ -181,6 +181,18 @@ def last_commit(branch: str, commit: str) -> str:
     return f"last commit on {inert(branch)}: {inert(commit)}"
 
 
+def handed_over(giver: str, branch: str | None) -> str:
+    return f"handed over by {inert(giver)}" + (f", at work on branch {inert(branch)}" if branch else "")
+
+
+def line_on_its_branch(branch: str, remote: str | None) -> str:
+    """`remote`: where the branch is, when it is not here."""
+    merge = f"git merge {shlex.quote(branch)}"
+    if remote:
+        merge = f"git fetch {shlex.quote(remote)} && git merge {shlex.quote(f'{remote}/{branch}')}"
+    return f"its line has not landed: it comes with {inert(branch)} ({inert(merge)})"
+
+
 def note_left(n: Note) -> str:
     return f"note of {inert(n.agent)}, {n.at}: {inert(n.text)}"
 

@@ -203,11 +203,10 @@ def back(field: str, was: object) -> str:
     return to if field == "status" and was is not None else f"{field} to {to}"
 
 
-def by_hand(fields: Sequence[str], rev: str, undo: Sequence[str], verb: str | None, owner: str | None = None) -> Said:
-    then = f", then, if you are {quoted(owner)}: {verb}" if owner else f", then:\n  {verb}"
-    fix = f"Restore {and_more(undo[:4], len(undo))}, git add" + (then if verb else ".")
-    edited = and_more(fields[:4], len(fields))
-    return Said(f"{edited} edited by hand under the seal {rev}; only the prp commands write what it seals", fix)
+def by_hand(fields: Sequence[str], rev: str, undo: Sequence[str], verb: str | None, owner: str | None) -> Said:
+    then = (f", then, if you are {quoted(owner)}: " if owner else ", then:\n  ") + verb if verb else "."
+    what = f"{and_more(fields[:4], len(fields))} edited by hand under seal {rev}; only prp commands write what it seals"
+    return Said(what, f"Restore {and_more(undo[:4], len(undo))}, git add{then}")
 
 
 def seal_wrong(rev: str) -> Said:

@@ -156,6 +156,11 @@ def told(m: Message) -> str:
             f"{inert(m.detail)} took over {prp}, which you had in progress. "
             f"Do not push your line of it: prp status {prp}"
         )
+    if m.cause == "handed-over":
+        said = f": {inert(m.text)}" if m.text else "."
+        return f"{inert(m.detail)} handed {prp} over to you{said}\nTo take it up, where you work: prp start {prp}"
+    if m.cause == "taken-back":
+        return f"{inert(m.detail)} took {prp} back before you had started it."
     if m.cause == "landed-without-line":
         return (
             f"{inert(m.detail[:10])} landed and names {prp}, but not the line that says it is complete. "

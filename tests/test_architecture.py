@@ -17,7 +17,7 @@ SRC = ROOT / "src" / "prpgate"
 
 # From the ground up. A module may import what is in its own layer or below, never above, and never in a circle.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("__init__", "errors", "model", "data"),
+    ("__init__", "errors", "model", "data", "origin"),
     ("output", "messages"),
     (
         "options",

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from .store.client import Store
 
 MARK = "# Written by prp init --ancestor-shims."
-MISSING = """sys.exit("prpgate is not installed for this Python (" + sys.executable + "). Type: pip install prpgate")"""
+MISSING = """sys.exit(
+        "prpgate is not installed for this Python (" + sys.executable + "). Install it there from where your prp\\n"
+        "came from: python -m pip install PATH_OF_A_CHECKOUT (or its git address); or use the Python of your prp."
+    )"""
 NAMES = "sync_redis, prp_redis, agent_redis, SyncRedisHelper, PRPStateRedis, AgentStateRedis, RedisMessageBus"
 HEAD = f"{MARK} Old scripts import these names; new ones use prpgate.\nimport sys\n\n"
 

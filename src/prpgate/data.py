@@ -14,10 +14,12 @@ def folder(name: str) -> str:
     for place in (os.path.join(_PACKAGE, "_data", name), os.path.join(_PACKAGE, "..", "..", name)):
         if os.path.isdir(place):
             return os.path.normpath(place)
+    from .origin import command
+
     raise UserError(
         f"this copy of prpgate ({_PACKAGE}) has no {name} folder.",
         code="broken-install",
-        next_action="python3 -m pip install --force-reinstall prpgate",
+        next_action=command(how="--force-reinstall"),
     )
 
 

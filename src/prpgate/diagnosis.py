@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import policy
+from . import origin, policy
 from .config import FILE
 from .errors import CouldNotTell, UserError
 from .messages.lane import counted
@@ -47,7 +47,8 @@ def _policy(session: Session) -> Iterator[Fact]:
     unknown = config.unknown or (here.unknown if here else ())
     if unknown:
         names = ", ".join(unknown)
-        yield Fact("warning", f"{FILE}: this version does not know {names}", "pip install --upgrade prpgate")
+        upgrade = origin.command(how="--upgrade")
+        yield Fact("warning", f"{FILE}: this version does not know {names}", upgrade)
     tip = repo.known_tip(config.remote, config.ledger_lane)
     if tip is None:
         yield Fact(

@@ -61,9 +61,14 @@ class GitError(CouldNotTell):
     """git said no. `stderr` is what it said."""
 
     def __init__(self, args: Iterable[str], code: int, stderr: str) -> None:
-        said = stderr.strip().splitlines()
-        super().__init__(f"git {_verb(args)} ended with {code}: {said[-1] if said else 'no message'}", code="git")
+        super().__init__(f"git {_verb(args)} ended with {code}: {_said(stderr)}", code="git")
         self.stderr = stderr
+
+
+def _said(stderr: str) -> str:
+    """The line that says why: the first that is fatal or an error, since advice in more lines may follow."""
+    lines = [line.strip() for line in stderr.strip().splitlines()] or ["no message"]
+    return next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
 
 
 def _verb(args: Iterable[str]) -> str:

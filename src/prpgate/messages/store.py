@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-INSTALL = 'pip install "prpgate[embedded]"'
 STATUS = "prp redis-status"
 ADOPT = "prp store adopt"
 REBUILD = "prp rebuild"

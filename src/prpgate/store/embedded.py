@@ -309,4 +309,6 @@ def _binary() -> str:
             return str(get_binary_path())
         except ValkeyBinaryNotFoundError as e:
             why = str(e).rstrip(".")
-    raise StoreDown(say.no_binary(why), code="no-embedded", hint=say.NO_BINARY_HINT, next_action=say.INSTALL)
+    from ..origin import command
+
+    raise StoreDown(say.no_binary(why), code="no-embedded", hint=say.NO_BINARY_HINT, next_action=command("embedded"))

@@ -65,8 +65,7 @@ class GitError(CouldNotTell):
         self.stderr = stderr
 
 
-def _said(stderr: str) -> str:
-    """The line that says why: the first that is fatal or an error, since advice in more lines may follow."""
+def _said(stderr: str) -> str:  # the first line that is fatal or an error: advice in more lines may follow
     lines = [line.strip() for line in stderr.strip().splitlines()] or ["no message"]
     return next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
 
@@ -395,9 +394,7 @@ class Repo:
 
 def lane_of(config: Config, remote: str, ref: str) -> str | None:
     """Name of the lane that a push of `ref` to `remote` would land on, None when it is no lane."""
-    if remote != config.remote or not ref.startswith("refs/heads/"):
-        return None
-    if config.fence_of(ref) is not None:  # a candidate is no lane, whatever a glob says
-        return None
+    if remote != config.remote or not ref.startswith("refs/heads/") or config.fence_of(ref) is not None:
+        return None  # a candidate's branch is no lane, whatever a glob says
     branch = ref.removeprefix("refs/heads/")
     return branch if any(fnmatchcase(branch, pattern) for pattern in config.lanes) else None

@@ -343,8 +343,18 @@ class Prps(RuleBasedStateMachine):
 
     @rule(who=WHO, n=N)
     def take_back(self, who: int, n: int) -> None:
-        given = {i for i, c in self.reading.claims.items() if c.giver == self.places[who].agent}
-        self.act(who, "start", self.pick(n, given.__contains__))
+        """What this agent gave and nobody took up; where there is nothing, it starts and gives something first."""
+        r, agent, desk = self.reading, self.places[who].agent, self.places[who].desk
+
+        def given(i: str) -> bool:
+            return i in r.claims and r.claims[i].giver == agent
+
+        if not any(map(given, IDS)):
+            i = self.in_state(n, "V")
+            self.act(who, "start", i)
+            self.act(who, "handover", i, "cid", call=lambda: desk.code("handover", i, "cid", force=True))
+        said = self.act(who, "start", self.pick(n, given))
+        self.stage.told[f"take back {said}"] += 1
 
     @rule(who=WHO, n=N)
     def complete(self, who: int, n: int) -> None:

@@ -178,11 +178,13 @@ def start_on_branch(ctx: Context, id: str) -> Done:
     p = _known(state, id)
     branch, before, head = branch_name(p), ctx.repo.branch, ctx.repo.head
     if branch == before:
-        return milestones.start(ctx, p.id, branch)
+        done = milestones.start(ctx, p.id, branch)
+        return done._replace(notes=[*done.notes, say.on_branch(branch, made=False, before=before)])
     new = ctx.repo.sha(f"refs/heads/{branch}") is None
     _switch(ctx, p.id, branch, new)
     try:
-        return milestones.start(ctx, p.id, branch)
+        done = milestones.start(ctx, p.id, branch)
+        return done._replace(notes=[*done.notes, say.on_branch(branch, made=new, before=before)])
     except UserError as e:
         back = [before] if before else ["--detach", str(head)]
         ctx.repo.run("switch", "--quiet", *back)
@@ -249,7 +251,7 @@ def _never_seen(ctx: Context, name: str) -> list[str]:
 def phase(ctx: Context, id: str, name: str) -> Done:
     """Move a PRP in progress to one of the team's phases; out of one that has a role, only who has that role."""
     if name not in ctx.config.phases:
-        raise say.no_phase(name, ctx.config.phases)
+        raise say.no_phase(id, name, ctx.config.phases)
     state = live.read(ctx.store, ctx.config)
     p = _known(state, id)
     role = ctx.config.phase_roles.get(p.stage or "")

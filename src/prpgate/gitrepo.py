@@ -10,6 +10,7 @@ import os
 import subprocess
 from fnmatch import fnmatchcase
 from functools import cached_property
+from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import CouldNotTell, UsageError
@@ -61,13 +62,10 @@ class GitError(CouldNotTell):
     """git said no. `stderr` is what it said."""
 
     def __init__(self, args: Iterable[str], code: int, stderr: str) -> None:
-        super().__init__(f"git {_verb(args)} ended with {code}: {_said(stderr)}", code="git")
+        lines = stderr.strip().splitlines() or ["no message"]  # advice may follow the one that says why
+        why = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
+        super().__init__(f"git {_verb(args)} ended with {code}: {why}", code="git")
         self.stderr = stderr
-
-
-def _said(stderr: str) -> str:  # the first line that is fatal or an error: advice in more lines may follow
-    lines = [line.strip() for line in stderr.strip().splitlines()] or ["no message"]
-    return next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
 
 
 def _verb(args: Iterable[str]) -> str:
@@ -175,9 +173,9 @@ class Repo:
         """Absolute path of the working tree's top. Raises UsageError in a bare repository."""
         if self.bare:
             raise UsageError(
-                f"{self.common_dir} is a bare repository: it has no working tree to work in.",
+                f"{self.common_dir} is a bare repository: it has no working tree to work in. A clone has.",
                 code="bare",
-                hint="Run this in a clone of it.",
+                next_action=f"git clone {quote(self.common_dir)}",
             )
         return self.text("rev-parse", "--show-toplevel")
 

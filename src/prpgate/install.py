@@ -160,7 +160,7 @@ def install(repo: Repo, config: Config) -> Report:
 
     Raises UserError in a bare repository, with hooks switched off, and where the folder cannot be written."""
     if repo.bare:
-        raise UserError(say.bare(repo.common_dir), code="bare", hint=say.BARE_HINT)
+        raise say.in_bare(repo.common_dir)
     folder = hooks_folder(repo)
     with writable(folder.path):
         hook_filter.write(repo, config, sys.executable, data.folder("hooks"))
@@ -253,7 +253,7 @@ def uninstall(repo: Repo) -> Report:
     """Take the stubs, the filter and our git config away. Every hook that was set aside stands where it stood, with
     its bytes and mode; a shared folder keeps the stubs while another repository uses them."""
     if repo.bare:
-        raise UserError(say.bare(repo.common_dir), code="bare", hint=say.BARE_HINT)
+        raise say.in_bare(repo.common_dir)
     folder = hooks_folder(repo)
     remarks = []
     with writable(folder.path):

@@ -247,10 +247,15 @@ def read(data: bytes, file: str) -> Text:
     for mark in _CONFLICT:
         found = 0 if text.startswith(mark) else text.find("\n" + mark)
         if found >= 0:
-            return at("PRP102", say.conflict_marker(mark), found and found + 1)
+            return at("PRP102", _then_check(say.conflict_marker(mark)), found and found + 1)
     if (quick := ledger_plain.root(text, MAX_NODES, plain)) is not None:
         return Text(text, bom, quick, ())
     return by_events(text, body, file, bom)
+
+
+def _then_check(said: say.Said) -> say.Said:
+    """With the command that tells whether it is mended."""
+    return said._replace(fix=f"{said.fix}\n  prp check")
 
 
 def by_events(text: str, body: bytes, file: str, bom: bool = False) -> Text:
@@ -264,10 +269,11 @@ def by_events(text: str, body: bytes, file: str, bom: bool = False) -> Text:
         return Text(text, bom, None, (e.finding,))
     except yaml.MarkedYAMLError as e:
         mark_at = e.problem_mark or e.context_mark
-        said = say.not_yaml(e.problem or "", e.context or "", e.context_mark.line + 1 if e.context_mark else None)
+        where = e.context_mark.line + 1 if e.context_mark else None
+        said = _then_check(say.not_yaml(e.problem or "", e.context or "", where))
         line, column = (mark_at.line + 1, mark_at.column + 1) if mark_at else (1, 1)
         return Text(text, bom, None, (Finding("PRP102", ERROR, file, line, column, None, said.message, said.fix),))
     except (yaml.YAMLError, ValueError) as e:  # ValueError: PyYAML's own parser, of an escape for no character
-        said = say.not_yaml(str(e).partition("\n")[0], "", None)
+        said = _then_check(say.not_yaml(str(e).partition("\n")[0], "", None))
         return Text(text, bom, None, (Finding("PRP102", ERROR, file, 1, 1, None, said.message, said.fix),))
     return Text(text, bom, root, (), tuple(reader.twice))

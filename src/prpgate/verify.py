@@ -65,6 +65,11 @@ class Verified(NamedTuple):
     doubts: list[Doubt]
     groups: list[Group]
 
+    @property
+    def waiting(self) -> list[str]:
+        """Those that have landed and do not count as complete before a green verdict."""
+        return [i for i in self.checked if any(d.id == i and d.code == "waits" for d in self.doubts)]
+
     def ids(self, level: str) -> list[str]:
         return [i for i in self.checked if any(d.id == i and d.level == level for d in self.doubts)]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.conftest import Project
+from tests.e2e.conftest import LEDGER, Project
 from tests.world import run
 
 if TYPE_CHECKING:
@@ -130,3 +130,105 @@ def test_a_completion_that_was_taken_back_is_no_slip(project: Project) -> None:
     ben.git("commit", "-q", "-a", "-m", "P2-040: complete")
     ben.prp("complete", "P2-040", "--undo")
     assert "PRP123" not in ben.git("commit", "-a", "-m", "feat(P2-040): go on").err
+
+
+def test_without_a_remote_it_is_said_what_is_missing(project: Project) -> None:
+    ana = project.ana
+    url = ana.git("remote", "get-url", "origin").out.strip()
+    ana.commit_files("work", {"work.txt": "1"})
+    ana.git("remote", "remove", "origin")
+    gone = answer(ana.prp("land", "--json", ok=False))
+    assert gone["error"]["code"] == "no-remote" and gone["next_action"] == "git remote add origin URL"
+    ana.git("remote", "add", "origin", url + "-elsewhere")
+    refused = ana.prp("land", ok=False)
+    assert "fatal: " in refused.err and "does not appear to be a git repository" in refused.err
+    assert "and the repository exists" not in refused.err
+
+
+def test_the_name_of_a_worktree_and_what_goes_before_it(project: Project) -> None:
+    ana = project.ana
+    said = ana.prp("whoami", "--set", "zed")
+    assert (
+        said.out.startswith("ana (PRP_AGENT)") and "zed is kept for this worktree; while PRP_AGENT is set" in said.out
+    )
+    refused = answer(ana.prp("whoami", "--set", "a b", "--json", ok=False))
+    assert (refused["error"]["code"], refused["next_action"]) == ("usage", "prp whoami --set a-b")
+    assert ana.prp("whoami", env={"PRP_AGENT": ""}).out.startswith("zed (this worktree)")
+
+
+def test_what_is_landed_and_waits_does_not_hold_yet(project: Project) -> None:
+    landed_on_top_of_others(project)
+    ana = project.ana
+    ana.git("pull", "-q", "--rebase")
+    done = ana.prp("verify", "P2-040")
+    assert "1 complete PRP: 0 hold, 1 waits for a green verdict, 0 false, 0 could not be told" in done.out
+    assert answer(ana.prp("verify", "P2-040", "--json"))["waiting"] == ["P2-040"]
+    found = ana.prp("verify", ok=False).out.splitlines()
+    reopened = [line.split()[2] for line in found if line.strip().startswith("prp reopen")]
+    assert reopened and len(reopened) == len(set(reopened)), "once for each"
+
+
+def test_the_branch_is_named(project: Project) -> None:
+    ana = project.ana
+    branch = answer(ana.prp("start", "P2-040", "--branch", "--json"))["notes"][-1]
+    assert branch == "Switched to its branch feat/p2-040-report-editor, made from main."
+    assert "You are on its branch feat/p2-040-report-editor." in ana.prp("start", "P2-040", "--branch").out
+    ana.git("commit", "-q", "-a", "-m", "feat(P2-040): begin")
+    ana.git("switch", "-q", "main")
+    assert "Switched to its branch feat/p2-040-report-editor, from main." in ana.prp("start", "P2-040", "--branch").out
+
+
+@pytest.mark.parametrize(
+    ("words", "then"),
+    [
+        (["phase", "P2-040", "revew"], "prp note P2-040 revew"),
+        (["send", "ben", "hello", "--priority", "asap"], "prp send NAME TEXT --priority urgent"),
+        (["send", "ben", "hello", "--priority", "hig"], "prp send NAME TEXT --priority high"),
+    ],
+)
+def test_slips_get_a_command(project: Project, words: list[str], then: str) -> None:
+    assert answer(project.ana.prp(*words, "--json", ok=False))["next_action"] == then
+
+
+def test_findings_on_a_broken_ledger_name_a_command(project: Project) -> None:
+    ana = project.ana
+    whole = ana.read(LEDGER)
+    ana.write(LEDGER, whole + "<<<<<<< ours\n")
+    assert answer(ana.prp("check", "--all", "--json", ok=False))["next_action"] == "prp check"
+    head, _, tail = whole.partition("  P2-040:\n")
+    ana.write(LEDGER, head + tail[tail.index("\n  P") + 1 :])
+    ana.git("add", "-A")
+    assert answer(ana.prp("check", "--staged", "--json", ok=False))["next_action"] == "git diff HEAD"
+
+
+def test_a_reason_is_no_json_in_the_history(project: Project) -> None:
+    ana = project.ana
+    ana.prp("block", "P2-040", "--reason", "waits for {a} key")
+    out = ana.prp("history", "P2-040").out
+    assert "waits for {a} key" in out and '"reason"' not in out
+
+
+def test_a_claim_that_was_handed_over_says_that_nobody_took_it_up(project: Project) -> None:
+    project.ana.prp("start", "P2-040")
+    project.join("ben").prp("inbox")
+    project.ana.prp("handover", "P2-040", "--to", "ben")
+    shown = project.ana.prp("status", "P2-040").out
+    assert "handed over, not taken up yet)" in shown and " on )" not in shown
+
+
+def test_a_bare_repository_says_where_to_go(project: Project, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.git"
+    run(["git", "clone", "-q", "--bare", project.ana.path, bare], tmp_path)
+    for verb in ("init", "land", "install"):
+        refused = run(["git", "-C", bare, "rev-parse"], tmp_path)
+        done = run([sys.executable, "-m", "prpgate", verb, "--json"], bare, env=project.ana.env, ok=False)
+        assert refused.code == 0 and answer(done)["next_action"] == f"git clone {bare}", (verb, done)
+
+
+def test_junit_says_that_it_makes_a_folder(project: Project) -> None:
+    done = project.ana.prp("smoke", "--no-cache", "--junit", "build/reports/smoke.xml")
+    assert "build/reports is not there yet" in done.err
+    assert (
+        "not there yet"
+        not in project.ana.prp("smoke", "--no-cache", "--junit", "build/reports/smoke.xml", ok=False).err
+    )

@@ -43,10 +43,13 @@ def verify(args: argparse.Namespace, out: Output) -> int:
         )
     for group in found.groups:
         out.say(said.group_line(group), colour="red")
+    mended: set[tuple[str, str]] = set()
     for doubt in found.doubts:
         colour = {"false": "red", "unknown": "yellow"}.get(doubt.level)
-        for line in said.doubt_lines(doubt):
+        lines = said.doubt_lines(doubt)
+        for line in lines[:1] if (doubt.id, doubt.level) in mended else lines:  # one reopening is enough
             out.say(line, colour=colour)
+        mended.add((doubt.id, doubt.level))
     for prp_id in found.open:
         out.say(f"{prp_id} is not complete: it claims nothing.")
     if missing:
@@ -60,6 +63,7 @@ def verify(args: argparse.Namespace, out: Output) -> int:
         "groups": [g._asdict() for g in found.groups],
         "false": false,
         "unknown": unknown,
+        "waiting": found.waiting,
         "store": missing is None,
     }
     if not false and not unknown:

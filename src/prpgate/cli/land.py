@@ -94,6 +94,9 @@ def land(args: argparse.Namespace, out: Output) -> int:
                 hotfix=args.hotfix,
                 reason=args.reason,
             )
+        remote = session.config.remote
+        if session.repo.remote_url(remote) is None and "/" not in remote:  # a path can be fetched from as it is
+            raise say.no_remote(remote)
         with alike(), Live(job.lane, out) as live:
             ears = landing.Ears(
                 live.stage,

@@ -88,7 +88,10 @@ def _show(p: PrpState, out: Output) -> None:
     out.say(f"{p.id}  {inert(p.title)}", colour="bold")
     rows: list[tuple[str, object]] = [("status", _status_words(p)), ("recorded", p.recorded or "not yet")]
     if p.claim:
-        where = f"fence {p.claim.fence}, {p.claim.branch or 'no branch'} on {p.claim.host}"
+        place = (
+            f"{p.claim.branch or 'no branch'} on {p.claim.host}" if p.claim.host else "handed over, not taken up yet"
+        )
+        where = f"fence {p.claim.fence}, {place}"
         rows.append(("claim", f"{_claim_words(p) if p.claim.live else leftover(p.claim.agent, p.status)} ({where})"))
     said = p.marks.get("blocked"), p.marks.get("assigned")
     rows += [("blocked", f"{said[0]['reason']} (by {said[0]['by']})")] if said[0] else []

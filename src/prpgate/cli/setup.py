@@ -329,7 +329,7 @@ def _mend(session: ops.Session, args: argparse.Namespace, out: Output) -> list[s
     out.say("Would be mended:")
     for fix in fixes:
         for line in fix.lines:
-            out.say(f"  {fix.name}: {line}")
+            out.say(f"  {line}" if line.startswith(f"{fix.name}: ") else f"  {fix.name}: {line}")
     if not (args.yes or agreed(out, "Do it?")):
         out.say(say.NOT_DONE)
         out.say("  prp doctor --fix --yes")

@@ -80,7 +80,7 @@ def smoke(args: argparse.Namespace, out: Output) -> int:
         recorded, then = _record(session, config, report, out)
     if report.result == "green" and not recorded:
         out.say("Green here, but no verdict is recorded: it says nothing of a commit to anybody else.", colour="yellow")
-    _junit(args.junit, report.result, report.reason, report)
+    _junit(args.junit, report.result, report.reason, report, out)
     if out.json:
         base = scope.base if scope.paths is not None else None
         shape = {**gate.to_json(report), "recorded": recorded, "base": base, "known": None}
@@ -156,7 +156,7 @@ def _spared(
     out.say(f"smoke gate green on tree {known.tree[:7]}: {said}", colour="green")
     out.say(say.NO_CACHE)
     then = None if proven else _still_wait(session, config, out)
-    _junit(args.junit, "green", said, None)
+    _junit(args.junit, "green", said, None, out)
     out.answer(
         next_action=then,
         result="green",
@@ -218,10 +218,13 @@ def _still_wait(session: Session, config: Config, out: Output) -> str | None:
     return then
 
 
-def _junit(path: str | None, result: str, reason: str, report: SmokeReport | None) -> None:
+def _junit(path: str | None, result: str, reason: str, report: SmokeReport | None, out: Output) -> None:
     from .. import junit
 
     if path:
+        folder = os.path.dirname(path)
+        if folder and not os.path.isdir(folder):
+            out.note(f"{folder} is not there yet: it is made for the JUnit report.")
         try:
             junit.write(path, result, reason, report)
         except OSError as e:

@@ -281,10 +281,22 @@ def not_your_role(what: str, role: str, agents: Sequence[str]) -> UserError:
     )
 
 
-def no_phase(name: str, known: Sequence[str]) -> UsageError:
+def no_phase(prp_id: str, name: str, known: Sequence[str]) -> UsageError:
     if not known:
-        return UsageError("this project has no phases ([phases] names in prp.toml).", code="no-phase")
-    return UsageError(f"{quoted(name)} is no phase; {', '.join(known)} are.", code="no-phase")
+        return UsageError(
+            "this project has no phases: [phases] names of the lane's prp.toml says which there are.",
+            code="no-phase",
+            hint="A word for whoever works on it next needs none:",
+            next_action=f"prp note {shlex.quote(inert(prp_id))} {shlex.quote(inert(name))}",
+        )
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, 1) or known
+    return UsageError(
+        f"{quoted(name)} is no phase; {', '.join(known)} are.",
+        code="no-phase",
+        next_action=f"prp phase {shlex.quote(inert(prp_id))} {shlex.quote(near[0])}",
+    )
 
 
 def branch_refused(branch: str, why: str, prp_id: str) -> UserError:
@@ -294,6 +306,13 @@ def branch_refused(branch: str, why: str, prp_id: str) -> UserError:
         hint="The branch comes first, then the claim: nothing was changed.",
         next_action="git status",
     )
+
+
+def on_branch(branch: str, *, made: bool, before: str | None) -> str:
+    if branch == before:
+        return f"You are on its branch {inert(branch)}."
+    was = f"from {inert(before)}" if before else "from a detached HEAD"
+    return f"Switched to its branch {inert(branch)}{f', made {was}' if made else f', {was}'}."
 
 
 def went_back(branch: str) -> str:

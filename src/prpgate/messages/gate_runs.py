@@ -27,7 +27,8 @@ def lines(s: Stats) -> list[str]:
     commits = f"{s.landings} commit{'s' if s.landings != 1 else ''}"
     said = []
     if s.gate.runs:
-        said.append(f"flake rate {s.flake_rate:.1%}; budget {s.budget_s} s, {seconds(s.left_s)} left at the P95")
+        again = f"{s.gate.flaked} of {s.gate.runs} green only when tried again ({s.flake_rate:.1%})"
+        said.append(f"{again}; budget {s.budget_s} s, {seconds(s.left_s)} left at the P95")
         each = s.minutes / s.landings
         said.append(f"{s.minutes:.1f} minutes of steps for {commits}, {each:.2f} each (without a job's set-up)")
     if s.spared:

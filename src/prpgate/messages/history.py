@@ -54,9 +54,23 @@ def change(old: Prp | None, new: Prp | None, *, valid: bool) -> str:
     return back + "; ".join(words) + by_hand
 
 
+def plain(detail: str) -> str:
+    """What an event kept as JSON, in words: a reason stands for itself."""
+    if not detail.startswith("{"):
+        return detail
+    import json
+
+    try:
+        found = json.loads(detail)
+    except ValueError:
+        return detail
+    kept = {k: v for k, v in found.items() if v not in (None, "", [])}
+    return str(kept["reason"]) if list(kept) == ["reason"] else ", ".join(f"{k} {v}" for k, v in kept.items())
+
+
 def row(one: Moment) -> tuple[str, ...]:
     where = "" if one.in_lane is not False else " (not landed)"
-    return clock(one.at_ms), one.kind, one.what + where, one.agent or "", (one.sha or "")[:10], one.detail
+    return clock(one.at_ms), one.kind, one.what + where, one.agent or "", (one.sha or "")[:10], plain(one.detail)
 
 
 def older(prp_id: str, count: int) -> str:

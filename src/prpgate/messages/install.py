@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
+from ..errors import UserError
+
 INSTALL = "prp install"
 DOCTOR = "prp doctor"
 
@@ -10,6 +14,10 @@ FILTER_HEAD = "# Written by `prp install` and kept up to date by the hooks. Do n
 # --- refusals --------------------------------------------------------------------------------------------------------
 BARE_HINT = "Nobody commits here. Install prpgate in the clones; a push is guarded where it starts."
 NOT_WRITABLE_HINT = "Make it writable for you, or ask its owner to run prp install. Commits and pushes work as before."
+
+
+def in_bare(path: str) -> UserError:
+    return UserError(bare(path), code="bare", hint=BARE_HINT, next_action=f"git clone {quote(path)}")
 
 
 def bare(path: str) -> str:

@@ -262,9 +262,19 @@ def remote_refused(lane: str, text: str) -> UserError:
     )
 
 
+def no_remote(remote: str) -> UserError:
+    return UserError(
+        f"there is no remote {remote} here, so there is nothing to land on. Nothing was pushed.",
+        code="no-remote",
+        hint="lane.remote in prp.toml says which one it is.",
+        next_action=f"git remote add {quote(remote)} URL",
+    )
+
+
 def cannot_fetch(remote: str, error: CouldNotTell) -> CouldNotTell:
     return CouldNotTell(
-        f"the tip could not be fetched from {remote}: {error.message} The lane is given back; nothing was pushed.",
+        f"the tip could not be fetched from {remote}: {error.message.rstrip('.')}. The lane is given back; "
+        "nothing was pushed.",
         code="fetch",
         next_action=f"git fetch {quote(remote)}",
     )

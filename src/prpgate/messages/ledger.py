@@ -265,7 +265,7 @@ def forked(was: str, now: str) -> Said:
 
 def removed() -> Said:
     return Said(
-        "the entry is gone; a PRP that is not wanted is deprecated, never removed", "Put the entry back, then git add."
+        "the entry is gone; a PRP that is not wanted is deprecated, never removed", "Put it back:\n  git diff HEAD"
     )
 
 

@@ -58,7 +58,15 @@ def name_too_long(name: str, source: str, most: int) -> UsageError:
 
 
 def bad_priority(given: str, known: Sequence[str]) -> UsageError:
-    return UsageError(f"{inert(given)} is no priority ({', '.join(known)}).", code="usage")
+    from difflib import get_close_matches
+
+    near = (get_close_matches(given.lower(), known, 1) or ["urgent" if "urgent" in known else known[-1]])[0]
+    return UsageError(
+        f"{inert(given)} is no priority ({', '.join(known)}).",
+        code="usage",
+        hint="The same command with one of these, such as",
+        next_action=f"prp send NAME TEXT --priority {near}",
+    )
 
 
 def too_long(size: int, most: int) -> UserError:

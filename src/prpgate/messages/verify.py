@@ -75,6 +75,8 @@ def doubt_lines(doubt: Doubt) -> list[str]:
 
 def summary(found: Verified) -> str:
     false, unknown = found.ids("false"), [i for i in found.ids("unknown") if i not in found.ids("false")]
-    true = len(found.checked) - len(false) - len(unknown)
+    waits = [i for i in found.waiting if i not in false and i not in unknown]
+    true = len(found.checked) - len(false) - len(unknown) - len(waits)
     many = counted(len(found.checked), "complete PRP")
-    return f"{many}: {counted(true, 'holds', 'hold')}, {len(false)} false, {len(unknown)} could not be told"
+    yet = f"{counted(len(waits), 'waits', 'wait')} for a green verdict, " if waits else ""
+    return f"{many}: {counted(true, 'holds', 'hold')}, {yet}{len(false)} false, {len(unknown)} could not be told"

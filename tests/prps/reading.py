@@ -299,7 +299,7 @@ class Reading:
 
     def mark(self, i: str, kind: str, said: str | None) -> str:
         """block (said: by which PRP, "" for none), assign (to whom); None takes it back."""
-        if self.letter(i) in "-DX":
+        if self.letter(i) in "-DX" or (kind == "block" and said == i):
             return REFUSED
         marks = self.blocked if kind == "block" else self.assigned
         if marks.get(i) == said:

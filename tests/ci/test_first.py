@@ -311,7 +311,10 @@ def test_a_foreign_push_meanwhile_is_not_overwritten_and_the_candidate_is_made_a
     first.free()
 
 
-def test_a_candidate_on_an_old_tip_is_given_up_as_soon_as_somebody_saw_the_lane_move(first: First) -> None:
+def test_a_candidate_on_an_old_tip_is_given_up_as_soon_as_somebody_saw_the_lane_move(
+    world: World, server: Server
+) -> None:
+    first = First(world, server, more="lane.lease = 9\n")  # its renewals bring the news
     ben = first.clone("ben")
     first.ana.commit_files("P1-001: work", {"b": "b\n"})
     lander = first.begin(first.ana)

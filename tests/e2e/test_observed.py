@@ -51,7 +51,9 @@ class Started:
             one.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            print(f"so far: code {self.process.poll()}, {self.lines}, {self.said}")
         if self.process.poll() is None:
             self.process.kill()
         self.ended()

@@ -69,7 +69,10 @@ class Hold:
         return None
 
     def scope(self, config: Config, repo: Repo, base: str | None, head: str) -> verdicts.Scope:
-        """What steps with `changed` are compared with."""
+        """What steps with `changed` are compared with. Nothing, where the host's check run is the verdict of the tree:
+        this run cannot ask whether what stood there before is green."""
+        if config.ci_observe == "status" and any(s.changed for s in config.smoke):
+            return verdicts.Scope(None, None, say.READ_AS_VERDICT)
         return verdicts.scope(repo, config, None, base, head, verdicts.CI)
 
     def spared_tree(self) -> str:

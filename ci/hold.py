@@ -104,13 +104,15 @@ class LaneHold(Hold):
 
     def adopt(self) -> Self:
         """Take the lane over if it is this run's to have, and bring the live state up to what landed."""
+        in_branch, later_green = self._in_branch()
         if self.config.gate == "ci-first" and self._green_before():
             self.why = self.stands
         elif self.config.gate in ("ci", "ci-first"):
             me = f"ci:{self.event.run}:{secrets.token_hex(8)}"
             who = Who(me, me, AGENT, identity.host(), os.getpid(), "ci", None, self.head)
-            # Where a later tip is green already this is old news: it must not hold the lane, nor close it.
-            if not self._in_branch()[1]:
+            # Where a later tip is green already this is old news: it must not hold the lane, nor close it. What is not
+            # on the lane (a dispatch can name any commit) is no landing, unless it is the very one that is waited for.
+            if not later_green and (in_branch or self._awaited()):
                 answer = self.lock.adopt(
                     self.head, who, self.event.run_url, self._look(), tree=self.tree, steps=self.steps, klass=KLASS
                 )
@@ -121,7 +123,8 @@ class LaneHold(Hold):
             self.why = say.adopted(self.name, self.fence) if self.lease else say.apart(self.name)
         else:
             self.why = say.gate_none(self.name)
-        watcher.publish(self.repo, self.config, self.store, self.name, self.head)
+        if in_branch:
+            watcher.publish(self.repo, self.config, self.store, self.name, self.head)
         return self
 
     def story(self, line: Timeline) -> None:
@@ -132,6 +135,10 @@ class LaneHold(Hold):
         now = self.lock.state()
         landing = now.state == HELD and now.phase == LANDED and now.holder is not None and now.holder.sha == self.head
         return landing and now.fence == fence
+
+    def _awaited(self) -> bool:
+        now = self.lock.state()
+        return now.intent is not None and now.intent.head == self.head
 
     def _green_before(self) -> bool:
         """It was proven on its candidate branch: the lane is whoever's who lands now, and there is nothing to judge."""
@@ -265,7 +272,10 @@ class LaneHold(Hold):
             if tip and not self.repo.has(tip):
                 self.repo.fetch_tip(self.config.remote, self.name)
         except CouldNotTell:
-            tip = self.head  # the event says that it was there
+            # A push says itself that it was there, and so does the fence of a landing that waits. A dispatch by hand
+            # names any commit: for that it is what the checkout has of the lane.
+            said = self.event.name == "push" or self.event.fence is not None
+            tip = self.head if said else self.repo.known_tip(self.config.remote, self.name)
         if not tip or not self.repo.is_ancestor(self.head, tip):
             return False, False
         later = self.repo.commits(self.head, tip, "--first-parent")[-LATER_MOST:]

@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from prpgate import prps
+from prpgate.gitrepo import Repo
 from prpgate.model import ZERO
 from tests.ci.github import LEDGER, NEW, SCRIPT, Github
 from tests.ci.test_smoke import alive, unique_seconds
@@ -435,6 +436,25 @@ def test_a_dispatch_speaks_for_its_own_commit_and_fence_only(
     assert (lock.state().state == "free") is speaks
     assert (events(lock)[-1] == "verdict") is speaks, ended.log
     assert bool(ended.outputs["fence"]) is speaks
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_dispatch_by_hand_of_what_is_not_on_the_lane_is_no_landing(world: World, server: Server, asked: bool) -> None:
+    """Also where the checkout keeps no credentials, so that the remote cannot be asked."""
+    github = Github(world, 'run = "exit 1"', gate="ci")
+    lock = github.use(server)
+    prps.sync(Repo(str(github.ana.path)), lock.store, github.config)
+    run(["git", "checkout", "-q", "-b", "topic"], github.ana.path)
+    topic = github.ana.commit_files("topic", {"prps/P1-002.yaml": NEW.replace("P1-001", "P1-002")})
+    github.ana.git("push", "-q", "origin", "topic")
+    checkout = github.checkout(topic)
+    if not asked:
+        run(["git", "remote", "set-url", "origin", str(world.folder / "gone.git")], checkout)
+    payload = {"inputs": {"sha": topic, "fence": ""}}
+    ended = github.end(github.start(checkout, "workflow_dispatch", payload, github.base))
+    assert (ended.code, ended.outputs["fence"]) == (1, ""), ended.log
+    assert (lock.state().closed, lock.record(topic)) == (None, None)
+    assert sorted(prps.read(lock.store, github.config).prps) == ["P1-001"], "what has not landed is not recorded"
 
 
 def test_a_dispatch_for_a_landing_that_another_run_has_says_nothing(world: World, server: Server) -> None:

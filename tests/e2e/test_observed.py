@@ -267,7 +267,7 @@ def test_what_cannot_be_asked_is_said_with_the_command_that_helps(observed: tupl
     done = ana.prp("ci", "reconcile", ok=False)
     assert done.code == 1
     assert "refused (401)" in done.err
-    assert "export GITHUB_TOKEN" in done.err
+    assert "export PRP_HOST_TOKEN" in done.err
     found = ana.prp("doctor", ok=False)
     assert found.code == 1
     assert "ERROR  the host at" in found.out

@@ -293,11 +293,12 @@ class GroupHold(LaneHold):
 
     def _give(self, result: str, reason: str) -> str:
         if result == smoke.GREEN:
+            url, proven = self.event.run_url, self._proven(result)
             if self.config.gate == "ci":
                 mine = (self.head, self.tree, self.steps, KLASS, result)
-                self.lock.verdict(*mine, by=AGENT, reason=reason, run_url=self.event.run_url)
+                self.lock.verdict(*mine, by=AGENT, reason=reason, run_url=url, proven=proven)
             verdict = Verdict(self.tree, self.steps, KLASS, result)
-            prps.note_verdict(self.store, verdict, agent=AGENT, sha=self.head, run_url=self.event.run_url)
+            prps.note_verdict(self.store, verdict, agent=AGENT, sha=self.head, run_url=url, proven_ms=proven)
         return when.merge_group_recorded(self.name, result)
 
 

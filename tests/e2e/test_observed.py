@@ -252,7 +252,7 @@ def test_a_cron_job_reconciles_and_says_what_it_did(observed: tuple[Project, Fak
     assert "smoke.yml was started for it, once" in ana.prp("ci", "reconcile").out
     time.sleep(1.5)
     assert "waits for check run smoke of github-actions" in ana.prp("ci", "reconcile").out
-    assert [d["inputs"]["sha"] for d in fake.dispatches] == [project.tip()]
+    assert [(d["ref"], d["inputs"]) for d in fake.dispatches] == [("main", {})]
     fake.add_check(project.tip(), conclusion="success")
     found = json.loads(ana.prp("ci", "reconcile", "--json").out)
     assert [(e["event"], e["result"]) for e in found["events"]] == [("verdict", "green")]

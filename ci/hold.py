@@ -105,14 +105,15 @@ class LaneHold(Hold):
     def adopt(self) -> Self:
         """Take the lane over if it is this run's to have, and bring the live state up to what landed."""
         in_branch, later_green = self._in_branch()
-        if self.config.gate == "ci-first" and self._green_before():
+        awaited = self._awaited()
+        if self.config.gate == "ci-first" and not awaited and self._green_before():
             self.why = self.stands
         elif self.config.gate in ("ci", "ci-first"):
             me = f"ci:{self.event.run}:{secrets.token_hex(8)}"
             who = Who(me, me, AGENT, identity.host(), os.getpid(), "ci", None, self.head)
             # Where a later tip is green already this is old news: it must not hold the lane, nor close it. What is not
             # on the lane (a dispatch can name any commit) is no landing, unless it is the very one that is waited for.
-            if not later_green and (in_branch or self._awaited()):
+            if not later_green and (in_branch or awaited):
                 answer = self.lock.adopt(
                     self.head, who, self.event.run_url, self._look(), tree=self.tree, steps=self.steps, klass=KLASS
                 )
@@ -137,8 +138,10 @@ class LaneHold(Hold):
         return landing and now.fence == fence
 
     def _awaited(self) -> bool:
+        """Is it the landing that has the lane? A pull request that is being merged lands as a commit with its tree."""
         now = self.lock.state()
-        return now.intent is not None and now.intent.head == self.head
+        merged = any(now.intent and p.head == now.intent.head and p.tree == self.tree for p in now.pulls)
+        return merged or (now.intent is not None and now.intent.head == self.head)
 
     def _green_before(self) -> bool:
         """It was proven on its candidate branch: the lane is whoever's who lands now, and there is nothing to judge."""

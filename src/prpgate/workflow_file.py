@@ -105,9 +105,9 @@ on: # with no filter: a landing that gets no run waits for one until its deadlin
 
 permissions: {}
 
-# One run for each commit; a newer push never cancels an older one's verdict.
+# One run for each commit of a branch: in one group a third run cancels the second while the first is under way.
 concurrency:
-  group: smoke-${{ github.event_name }}-${{ inputs.sha || github.sha }}
+  group: smoke-${{ github.event_name }}-${{ github.ref }}-${{ inputs.sha || github.sha }}
   cancel-in-progress: false
 
 jobs:

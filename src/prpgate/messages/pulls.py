@@ -177,7 +177,9 @@ def method_not_allowed(wanted: str, allowed: Sequence[str]) -> UserError:
     return UserError(
         f"{what} is not allowed by the repository; allowed: {', '.join(allowed) or 'none'}. Nothing was merged.",
         code="method",
-        next_action="prp ci protect --dry-run",
+        hint="Change [land] method in prp.toml, or leave it out; that change itself is merged by the host's button."
+        if allowed
+        else "Whoever administers the repository allows a way in its settings.",
     )
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
 
 from . import __version__
 from .errors import UsageError
@@ -62,7 +63,7 @@ def _came_from() -> Gate | None:
     told = noted()
     url = str(told.get("url", ""))
     if url.startswith("file://"):
-        return _of_checkout(url.removeprefix("file://"))
+        return _of_checkout(unquote(url.removeprefix("file://")))
     sha = str(told.get("vcs_info", {}).get("commit_id", ""))
     match = HOSTED.fullmatch(url)
     return Gate(match.group(1), sha) if match and re.fullmatch(r"[0-9a-f]{40}", sha) else None

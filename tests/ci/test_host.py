@@ -233,6 +233,8 @@ def test_a_token_that_is_not_valid(ana: Clone, fake: FakeGithub, monkeypatch: py
         ("../app.git", None),
         ("file:///srv/git/team/app.git", None),
         ("https://github.com/one", None),
+        ("https://github.com/team/..", None),
+        ("https://github.com/../app", None),
     ],
 )
 def test_host_and_repository_of_a_remote(url: str, found: tuple[str, str] | None) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 GITHUB = "github.com"
 OVER_443 = "ssh.github.com"  # the same by ssh on the port of https, where port 22 is shut
 HERE = ("127.0.0.1", "localhost", "::1")
-SLUG = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
+SLUG = re.compile(r"(?!\.{1,2}/)[A-Za-z0-9_.-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9_.-]{1,100}")
 SCP = re.compile(r"(?:[^@/\s]+@)?([A-Za-z0-9.-]+):(?!//)/?(.+)")  # git@host:owner/name.git
 
 

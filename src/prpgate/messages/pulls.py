@@ -152,14 +152,14 @@ def behind(pull: Pull) -> UserError:
     )
 
 
-def conflict(pull: Pull, files: Sequence[str]) -> UserError:
+def conflict(pull: Pull, remote: str, files: Sequence[str]) -> UserError:
     shown = "".join(f"\n  {inert(f)}" for f in files)
     return UserError(
         f"{named(pull)} does not go on top of {inert(pull.base_ref)}: the host cannot put the two together. The lane "
         f"is given back; nothing was merged.{shown}",
         code="conflict",
         hint="Resolve it in the pull request's own branch, push that, then land again:",
-        next_action=f"gh pr checkout {pull.number} && git pull --rebase origin {quote(pull.base_ref)}",
+        next_action=f"gh pr checkout {pull.number} && git pull --rebase {quote(remote)} {quote(pull.base_ref)}",
     )
 
 

@@ -444,9 +444,10 @@ class Lane:
         elif saw == "other" and self.put_record(h.head, "not-landed"):
             self.note("not-landed", self.owner_agent(), h.head)
         whole = self.attribute_look(a["look"])
+        by_host = "pull" in self.records.get(h.head, {})  # no candidate of it was smoked before
         if saw == "in":
             self.arrived(h.head)
-        if saw == "in" and a["gate"] == "ci":
+        if saw == "in" and (a["gate"] == "ci" or (a["gate"] == "ci-first" and by_host)):
             self.await_run()
             h.cap = self.now + self.times["ci_cap_ms"]
         else:

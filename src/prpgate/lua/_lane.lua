@@ -454,8 +454,10 @@ local function outcome(saw)
   if saw == 'base' then keep(head) end
   if saw == 'other' and record(head, 'not-landed') then log('not-landed', { agent = agent, sha = head }) end
   local attributed = attribute(A.look)
+  -- No candidate of a pull request is smoked before it lands, for the host makes its commit.
+  local in_ci = A.gate == 'ci' or (A.gate == 'ci-first' and json(REC, head).pull ~= nil)
   if saw == 'in' then is_in(head) end
-  if saw == 'in' and A.gate == 'ci' then
+  if saw == 'in' and in_ci then
     stop_looking()
     wait_for_ci()
     put('cap', NOW + T.ci_cap_ms)

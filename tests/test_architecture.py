@@ -93,6 +93,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "server",
         "diagnosis",
         "mending",
+        "prime",
         "ancestor",
         "ci_setup",
         "recipes",

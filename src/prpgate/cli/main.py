@@ -58,6 +58,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 arg("--scope", choices=("machine", "team"), help="who shares the store: this machine, or a team"),
                 arg("--lane", metavar="BRANCH", help="the branch that is the record (default: main)"),
                 flag("--ancestor-shims", "also write files under which an earlier system's scripts go on working"),
+                flag("--agents", "also write the block of prp prime into AGENTS.md, and CLAUDE.md where there is one"),
                 arg(
                     "--ci", choices=("github",), help="also write a workflow that smokes what lands, and propose steps"
                 ),
@@ -85,6 +86,15 @@ GROUPS: dict[str, dict[str, Verb]] = {
             (
                 arg("--set", metavar="NAME", help="name the agent who works in this worktree"),
                 arg("--role", metavar="ROLE", help='say what you do for the others: prp send @ROLE ("" for none)'),
+            ),
+        ),
+        "prime": Verb(
+            "prime:prime_",
+            "the instruction block for coding agents, true for this repository's prp.toml",
+            (
+                flag("--write", "write it into AGENTS.md, and CLAUDE.md where there is one"),
+                flag("--check", "for CI: fail when the block there is missing, or not what prp.toml says"),
+                flag("--remove", "take it out again"),
             ),
         ),
         "demo": Verb(

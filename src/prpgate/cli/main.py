@@ -44,6 +44,8 @@ REASON = arg("--reason", required=True, metavar="WHY", help="why; everybody who 
 DOMAIN = arg("--domain", metavar="NAME", help="only the ids of this domain ([domains] in prp.toml)")
 BRANCH = flag("--branch", "on the PRP's own branch, made from HEAD when it is not there")
 NOTE = arg("--note", default="", metavar="TEXT", help="a word for whoever goes on with it")
+CLAUDE_CODE = flag("--claude-code", "Claude Code's, in .claude/settings.local.json")
+SHARED = flag("--shared", "in .claude/settings.json, which is the whole team's, instead")
 YES = flag("--yes", "take what is proposed and ask nothing")
 
 GROUPS: dict[str, dict[str, Verb]] = {
@@ -97,6 +99,17 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 flag("--remove", "take it out again"),
             ),
         ),
+        "agent-hooks install": Verb(
+            "agent_hooks:install",
+            "let a coding agent know what it holds, and keep its edits out of others' paths",
+            (
+                CLAUDE_CODE,
+                SHARED,
+                flag("--print", "print what would be in the settings, and write nothing"),
+            ),
+        ),
+        "agent-hooks remove": Verb("agent_hooks:remove", "take these hooks out of the settings again", (SHARED,)),
+        "agent-hooks show": Verb("agent_hooks:show", "where these hooks are, and whether they are this installation's"),
         "demo": Verb(
             "demo:demo",
             "see it work in a throw-away repository (under 30 s)",

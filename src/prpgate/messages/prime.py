@@ -104,8 +104,8 @@ class Text:
             "off": "",
         }[self.config.scopes_policy]
         return (
-            f"{paths}A refusal's last lines name the command to type; `prp why` shows it again. Overview: `prp status`. "
-            "Never use --no-verify, never force a push, never end another's hold."
+            f"{paths}A refusal's last lines name the command to type; `prp why` shows it again. Overview: "
+            "`prp status`. Never use --no-verify, never force a push, never end another's hold."
         )
 
 

@@ -82,6 +82,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "prps",
     ),
     ("registry", "mail"),
+    ("tellings", "webhook", "notify"),
     ("rebuild", "settle", "verify", "history", "verdicts", "gate_runs"),
     (
         "break_glass",

@@ -110,9 +110,11 @@ def _store(session: Session) -> Iterator[Fact]:
     except UserError as e:
         yield Fact("error", e.message, e.next_action or "prp redis-status")
         return
-    from . import ancestor
+    from . import ancestor, notify
     from .messages.api import old_keys
 
+    if told := notify.examine(session.config, store):
+        yield Fact(*told)
     yield from _gate(store)
     yield from _record(session, store)
     if found := ancestor.old_keys(store):

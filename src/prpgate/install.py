@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import data, glance, hook_filter, policy
+from . import data, hook_filter, policy
 from .config import FILE
 from .errors import UserError
 from .gitrepo import Repo
@@ -299,11 +299,11 @@ def take_away(folder: Folder, hook: str) -> Iterator[Step]:
 
 def _forget(repo: Repo) -> None:
     own = repo.own_dir
-    names = [hook_filter.NAME, MADE_FOLDER, glance.FILE, *(os.path.join(STUBS, hook) for hook in HOOKS)]
+    names = [hook_filter.NAME, MADE_FOLDER, *(os.path.join(STUBS, hook) for hook in HOOKS)]
     stamps = ("prp-why", "prp-renewed", "prp-seen")
     names += [os.path.join(d, name) for d in (repo.common_dir, repo.git_dir) for name in stamps]
     if os.path.isdir(own):
-        names += [name for name in os.listdir(own) if name.startswith("said-")]
+        names += [name for name in os.listdir(own) if name.startswith(("said-", "agent-look", "notify-"))]
     for name in names:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(os.path.join(own, name))

@@ -58,6 +58,10 @@ class Session:
             registry.beat_now_and_then(self.repo, self._store)
             if os.path.exists(os.path.join(self.repo.own_dir, glance.FILE)):  # an agent's hooks read it
                 glance.keep(self.repo.own_dir, self.config, self._store)
+            if self.config.notifies:
+                from . import notify
+
+                notify.start(self.repo, self.config, self.url)
         return self._store
 
     @cached_property

@@ -268,6 +268,18 @@ GROUPS: dict[str, dict[str, Verb]] = {
             ),
         ),
     },
+    "Telling people": {
+        "notify run": Verb(
+            "notify:run",
+            "deliver what [notify] in prp.toml says, as it happens",
+            (arg("--for", dest="seconds", type=float, metavar="SECONDS", help="end after that (default: never)"),),
+        ),
+        "notify status": Verb(
+            "notify:status", "what was told, what waits, what was given up, whether this clone delivers"
+        ),
+        "notify test": Verb("notify:test", "deliver a test from here, now"),
+        "notify allow": Verb("notify:allow", "let this clone run the command that the lane's prp.toml names", (YES,)),
+    },
     "Landing": {
         "land": Verb(
             "land:land",

@@ -132,34 +132,28 @@ def _allowed(repo: Repo) -> str:
 def run(command: tuple[str, ...], body: bytes) -> str | None:
     """Run a program without a shell, from the root folder, with the JSON on its standard input; None when it ended
     with 0, else why not. What it started ends with it, after COMMAND_S at the latest."""
+    import tempfile
+
     env = {k: v for k, v in os.environ.items() if k not in HIDDEN}
-    try:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            env=env,
-            start_new_session=True,
-        )
-    except OSError as e:
-        return say.not_started(e.strerror or str(e))
-    try:
-        said, _ = child.communicate(body, timeout=COMMAND_S)
-        code = child.returncode
-    except subprocess.TimeoutExpired:
-        said, code = b"", None
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-        for stream in (child.stdin, child.stdout):
-            if stream:
-                stream.close()
-    if code is None:
-        return say.late(COMMAND_S)
-    return say.ended_with(code, said.decode("utf-8", "replace")) if code else None
+    with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as said:  # no pipe, which its children could keep
+        told.write(body)
+        told.seek(0)
+        try:
+            child = subprocess.Popen(
+                command, stdin=told, stdout=said, stderr=subprocess.STDOUT, cwd="/", env=env, start_new_session=True
+            )
+        except OSError as e:
+            return say.not_started(e.strerror or str(e))
+        try:
+            code = child.wait(COMMAND_S)
+        except subprocess.TimeoutExpired:
+            return say.late(COMMAND_S)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        said.seek(max(0, said.seek(0, os.SEEK_END) - 1000))
+        return say.ended_with(code, said.read().decode("utf-8", "replace")) if code else None
 
 
 # --- delivering ------------------------------------------------------------------------------------------------------
@@ -202,6 +196,7 @@ def deliver(
     for_s: float = 0.0,
     most_s: float | None = None,
     on_done: Callable[[Telling, str, str | None], None] | None = None,
+    on_look: Callable[[], object] | None = None,
     reap: bool = False,
 ) -> int:
     """Tell what is due, then what comes within `for_s`; how many were told. No new one is begun after `most_s`.
@@ -209,15 +204,17 @@ def deliver(
     Raises StoreDown; what was taken then is another's after a while.
     """
     begun = time.monotonic()
-    told, reaped = 0, 0.0
+    told, reaped = 0, -REAP_S
     while True:
         if reap and time.monotonic() - reaped >= REAP_S:
             _reap(config, store)
             reaped = time.monotonic()
-        found = tellings.look(store, config.notify_events, events.lanes(store))
+        if on_look:
+            on_look()
+        found = tellings.look(store, config.notify_events, events.lanes(store), agent, identity.host())
         next_s = found.next_s
         while next_s is not None and next_s <= 0 and (most_s is None or time.monotonic() - begun < most_s):
-            taken = tellings.take(store, agent, identity.host())
+            taken = tellings.take(store, agent)
             next_s = taken.next_s
             if taken.one is None:
                 break
@@ -266,22 +263,27 @@ def once(repo: Repo, config: Config, store: Store, *, most_s: float = 15.0) -> N
         return
 
 
+def there(repo: Repo) -> bool:
+    """Note that a deliverer of this clone runs, so that commands start none beside it; whether that could be noted."""
+    try:
+        os.makedirs(repo.own_dir, exist_ok=True)
+        with open(os.path.join(repo.own_dir, STAMP), "w", encoding="ascii"):
+            return True
+    except OSError:
+        return False
+
+
 def start(repo: Repo, config: Config, url: str | None = None) -> bool:
     """Start a deliverer beside a command, unless one of this clone runs: it sees what this command does too. Costs the
     command two forks, and nothing where this clone does not deliver."""
     if not config.notifies or isinstance(sink(repo, config), str):
         return False
-    stamp = os.path.join(repo.own_dir, STAMP)
     try:
-        if 0 <= time.time() - os.stat(stamp).st_mtime < STAY_S - 5:
+        if 0 <= time.time() - os.stat(os.path.join(repo.own_dir, STAMP)).st_mtime < STAY_S - 5:
             return False
     except OSError:
         pass
-    try:
-        os.makedirs(repo.own_dir, exist_ok=True)
-        with open(stamp, "w", encoding="ascii"):
-            pass
-    except OSError:
+    if not there(repo):
         return False
     import sys
 

@@ -68,19 +68,18 @@ def _keys(store: Store) -> list[str]:
     return [store.keys.prefix + "notify:" + name for name in ("state", "due", "when", "told", "dead")]
 
 
-def look(store: Store, events: Sequence[str], lanes: Sequence[str]) -> Noticed:
-    """Take notice of what happened since anybody's last look. Raises StoreDown."""
+def look(store: Store, events: Sequence[str], lanes: Sequence[str], agent: str, host: str) -> Noticed:
+    """Take notice of what happened since anybody's last look; who looks means to deliver. Raises StoreDown."""
     streams = [store.keys.events, *(store.keys.lane(name).log for name in lanes)]
-    asked = json.dumps({"events": list(events), "lanes": list(lanes)})
+    asked = _dump({"events": list(events), "lanes": list(lanes), "who": {"agent": agent, "host": host}})
     answer = store.run("notify_look", [*_keys(store), *streams], [asked])
     return Noticed(int(answer["due"]), _seconds(answer), dict(zip(streams, answer["at"], strict=True)))
 
 
-def take(store: Store, agent: str, host: str) -> Taken:
+def take(store: Store, agent: str) -> Taken:
     """Raises StoreDown."""
     token = uuid.uuid4().hex
-    who = json.dumps({"agent": agent, "host": host}, ensure_ascii=False).encode("utf-8", "replace").decode()
-    answer = store.run("notify_take", _keys(store), [who, token, int(HOLD_S * 1000), TRIES])
+    answer = store.run("notify_take", _keys(store), [agent, token, int(HOLD_S * 1000), TRIES])
     return Taken(_telling(answer["one"]) if answer.get("one") else None, token, _seconds(answer))
 
 
@@ -98,7 +97,7 @@ def summary(store: Store) -> Summary:
     state, due, _, told, dead = _keys(store)
     client: Any = store.redis
     with store.faults():
-        pipe = client.pipeline(transaction=True)
+        pipe = client.pipeline(transaction=False)  # MULTI is not among the least rights
         pipe.hgetall(state)
         pipe.hvals(due)
         pipe.xrevrange(told, "+", "-")
@@ -109,6 +108,11 @@ def summary(store: Store) -> Summary:
     found = sorted((_telling(json.loads(text)) for text in waiting), key=lambda t: (t.at_ms, t.id))
     gone, lost = ([_telling(json.loads(fields["one"])) for _, fields in rows] for rows in (ok, bad))
     return Summary(found, gone, lost, int(known.get("dropped", 0)), who, int(now[0] * 1000 + now[1] / 1000))
+
+
+def _dump(value: dict[str, Any]) -> str:
+    """JSON as the store's reader takes it."""
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 def _seconds(answer: dict[str, Any]) -> float | None:

@@ -28,8 +28,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
 
     def done(t: Telling, outcome: str, why: str | None) -> None:
         out.say(say.delivered(t, outcome, why), colour=None if why is None else "yellow")
-        out.line(**_shape(t), outcome=outcome, error=why)
+        out.line(**{**_shape(t), "outcome": outcome, "error": why})
 
+    notify.there(session.repo)
     with alike():
         out.note(say.RUNNING)
         notify.deliver(
@@ -39,6 +40,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
             session.agent.name,
             for_s=math.inf if args.seconds is None else args.seconds,
             on_done=done,
+            on_look=lambda: notify.there(session.repo),
             reap=True,
         )
     return OK

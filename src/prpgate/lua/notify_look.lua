@@ -1,7 +1,8 @@
 -- include: notify
 -- Take notice of what happened since the last look: each event that is to be told becomes due, once. Moving the place
 -- in a stream and adding what was found are one step, so of any number who look exactly one adds a cause.
--- KEYS: and 6 the PRPs' events, then each lane's log   ARGV: 1 JSON {events: chosen, lanes: names, in the order of KEYS}
+-- KEYS: and 6 the PRPs' events, then each lane's log   ARGV: 1 JSON {events: chosen, lanes: names, in the order of KEYS,
+--   who: who looks, to deliver what is found {agent, host}}
 -- Answers {now, due: how many, next_ms: until the first may be taken (nil: none), at: where each stream was read to}.
 -- The first look ever only notes where the streams are: what was before nobody is told.
 local A = cjson.decode(ARGV[1])
@@ -26,6 +27,8 @@ local function notice(lane, id, fields)
   if redis.call('HSETNX', DUE, cause, cjson.encode(one)) == 1 then redis.call('ZADD', WHEN, NOW, cause) end
 end
 
+A.who.at = NOW
+redis.call('HSET', STATE, 'deliverer', cjson.encode(A.who))
 local began = redis.call('HSETNX', STATE, 'began', string.format('%.0f', NOW)) == 0
 local at = {}
 for n = 6, #KEYS do

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from prpgate import gate_runs, identity, lane, prps, smoke, verdicts, watcher
+from prpgate import gate_runs, identity, lane, notify, prps, smoke, verdicts, watcher
 from prpgate.errors import CouldNotTell, StoreDown, UserError
 from prpgate.lane_state import HELD, LANDED
 from prpgate.lock import Granted, Lost, MergeLock, Who
@@ -38,6 +38,7 @@ ADDRESSES = ("PRP_REDIS_URL", "REDIS_URL")
 STORE_S = 5.0  # for one answer of the store
 TRIES, PAUSE_S = 3, 2.0  # for the verdict: a store that restarts is back by then
 LANE_EVENTS = ("push", "merge_group", "workflow_dispatch")  # a dispatch stands for a push whose own run never came
+TELL_S = 10.0  # for telling people, after the verdict
 LATER_MOST = 200  # commits after this one that are asked for a green verdict
 
 
@@ -252,6 +253,8 @@ class LaneHold(Hold):
                 proven_ms=self._proven(result),
             )
         gate_runs.keep(lambda: self._note_runs(result))
+        if self.config.notifies and result != smoke.UNKNOWN:  # a cancelled run has seconds left
+            notify.once(self.repo, self.config, self.store, most_s=TELL_S)
         return said
 
     def _proven(self, result: str) -> int | None:

@@ -303,7 +303,7 @@ def _forget(repo: Repo) -> None:
     stamps = ("prp-why", "prp-renewed", "prp-seen")
     names += [os.path.join(d, name) for d in (repo.common_dir, repo.git_dir) for name in stamps]
     if os.path.isdir(own):
-        names += [name for name in os.listdir(own) if name.startswith("said-")]
+        names += [name for name in os.listdir(own) if name.startswith(("said-", "agent-look", "notify-"))]
     for name in names:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(os.path.join(own, name))

@@ -84,6 +84,10 @@ def watch(repo: Repo, config: Config, landing: Landing, process: Process) -> Non
         try:
             store = store or connect(config, repo.root, timeout_s=5, start=False)
             report(repo, config, store, landing)
+            if config.notifies:
+                from . import notify
+
+                notify.once(repo, config, store)
             store.close()
             return
         except StoreDown:

@@ -176,9 +176,10 @@ class Lane:
         if self.windows_due(eligible, live):
             # every absent ticket now in the queue has its window used
             self.window = self.now + self.times["window_ms"]
+            whose = next(t for t in eligible if not self.is_there(t) and not t.window_used)
             for t in self.queue:
                 t.window_used = t.window_used or not self.is_there(t)
-            self.note("window")
+            self.note("window", whose.who.get("agent"))
         elif live:
             # offered to the lowest that is there; the second is told when to look
             self.grow()

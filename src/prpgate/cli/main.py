@@ -44,6 +44,8 @@ REASON = arg("--reason", required=True, metavar="WHY", help="why; everybody who 
 DOMAIN = arg("--domain", metavar="NAME", help="only the ids of this domain ([domains] in prp.toml)")
 BRANCH = flag("--branch", "on the PRP's own branch, made from HEAD when it is not there")
 NOTE = arg("--note", default="", metavar="TEXT", help="a word for whoever goes on with it")
+CLAUDE_CODE = flag("--claude-code", "Claude Code's, in .claude/settings.local.json")
+SHARED = flag("--shared", "in .claude/settings.json, which is the whole team's, instead")
 YES = flag("--yes", "take what is proposed and ask nothing")
 
 GROUPS: dict[str, dict[str, Verb]] = {
@@ -58,6 +60,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 arg("--scope", choices=("machine", "team"), help="who shares the store: this machine, or a team"),
                 arg("--lane", metavar="BRANCH", help="the branch that is the record (default: main)"),
                 flag("--ancestor-shims", "also write files under which an earlier system's scripts go on working"),
+                flag("--agents", "also write the block of prp prime into AGENTS.md, and CLAUDE.md where there is one"),
                 arg(
                     "--ci", choices=("github",), help="also write a workflow that smokes what lands, and propose steps"
                 ),
@@ -87,6 +90,26 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 arg("--role", metavar="ROLE", help='say what you do for the others: prp send @ROLE ("" for none)'),
             ),
         ),
+        "prime": Verb(
+            "prime:prime_",
+            "the instruction block for coding agents, true for this repository's prp.toml",
+            (
+                flag("--write", "write it into AGENTS.md, and CLAUDE.md where there is one"),
+                flag("--check", "for CI: fail when the block there is missing, or not what prp.toml says"),
+                flag("--remove", "take it out again"),
+            ),
+        ),
+        "agent-hooks install": Verb(
+            "agent_hooks:install",
+            "let a coding agent know what it holds, and keep its edits out of others' paths",
+            (
+                CLAUDE_CODE,
+                SHARED,
+                flag("--print", "print what would be in the settings, and write nothing"),
+            ),
+        ),
+        "agent-hooks remove": Verb("agent_hooks:remove", "take these hooks out of the settings again", (SHARED,)),
+        "agent-hooks show": Verb("agent_hooks:show", "where these hooks are, and whether they are this installation's"),
         "demo": Verb(
             "demo:demo",
             "see it work in a throw-away repository (under 30 s)",
@@ -244,6 +267,18 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 arg("--since", metavar="1h|EVENT_ID", help="first what happened in that time, or after that event"),
             ),
         ),
+    },
+    "Telling people": {
+        "notify run": Verb(
+            "notify:run",
+            "deliver what [notify] in prp.toml says, as it happens",
+            (arg("--for", dest="seconds", type=float, metavar="SECONDS", help="end after that (default: never)"),),
+        ),
+        "notify status": Verb(
+            "notify:status", "what was told, what waits, what was given up, whether this clone delivers"
+        ),
+        "notify test": Verb("notify:test", "deliver a test from here, now"),
+        "notify allow": Verb("notify:allow", "let this clone run the command that the lane's prp.toml names", (YES,)),
     },
     "Landing": {
         "land": Verb(

@@ -38,7 +38,7 @@ def agents(args: argparse.Namespace, out: Output) -> int:
     registry.beat(session.store(), session.caller)
     found = registry.agents(session.store(), session.config, session.lanes())
     shown = [a for a in found if not args.role or args.role.removeprefix("@") in a.roles]
-    out.answer(agents=[_agent_json(a) for a in shown])
+    out.answer(agents=[agent_json(a) for a in shown])
     now = time.time()
     rows = [
         (
@@ -61,7 +61,7 @@ def agents(args: argparse.Namespace, out: Output) -> int:
     return OK
 
 
-def _agent_json(a: Entry) -> dict[str, Any]:
+def agent_json(a: Entry) -> dict[str, Any]:
     return {
         "name": a.name,
         "kind": a.kind,

@@ -234,13 +234,28 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 flag("--ack", "acknowledge what was shown"),
             ),
         ),
+        "top": Verb(
+            "top:top",
+            "the lanes and the board in one live screen",
+            (
+                arg("--lane", metavar="LANE", help="only this lane (default: all)"),
+                flag("--once", "print it once, in lines, and end"),
+            ),
+        ),
         "watch": Verb(
             "watch:watch",
             "follow everything that happens; with --json one object a line",
             (
                 arg("--lane", metavar="LANE", help="only what happens on this lane"),
                 arg("--prp", metavar="ID", help="only what is about this PRP"),
-                arg("--agent", metavar="NAME", help="only what this agent does"),
+                arg("--agent", metavar="AGENT", help="only what this agent does"),
+                arg(
+                    "--event",
+                    action="append",
+                    default=[],
+                    metavar="EVENT",
+                    help="only these events (landed, verdict, close, ...); several with commas",
+                ),
                 arg("--since", metavar="1h|EVENT_ID", help="first what happened in that time, or after that event"),
             ),
         ),

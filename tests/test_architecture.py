@@ -33,7 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "faults",
         "refusal",
     ),
-    ("seal", "yaml_scalar", "ledger_scan", "ledger_plain", "ledger_text", "ledger", "ledger_edit"),
+    ("seal", "yaml_scalar", "ledger_scan", "known_names", "ledger_plain", "ledger_text", "ledger", "ledger_edit"),
     ("store", "process_tree", "host"),
     ("scopes", "remarks", "dependencies", "commit_message", "rules", "ledger_tidy", "staged", "project", "steps"),
     ("ledger_parts", "merge_driver", "doc_links"),

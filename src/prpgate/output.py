@@ -78,6 +78,10 @@ class Output:
         except OSError:
             return None
 
+    def pair(self, word: str, about: str) -> None:
+        """A line of two parts with a tab between them, for a shell that completes a word."""
+        print(f"{inert(word)}\t{inert(about)}", flush=True)
+
     def note(self, text: str, *, colour: str | None = None) -> None:
         """A line beside the answer: always on stderr."""
         self._clear_progress()

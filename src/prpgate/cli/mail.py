@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from .. import ops
+from .. import known_names, ops
 from ..errors import OK, QUEUED, REFUSED, StoreDown, UsageError
 from ..interrupts import alike
 from ..messages import mail as say
@@ -37,6 +37,7 @@ def agents(args: argparse.Namespace, out: Output) -> int:
     session = ops.Session(url=args.redis_url)
     registry.beat(session.store(), session.caller)
     found = registry.agents(session.store(), session.config, session.lanes())
+    known_names.note_agents(session.repo.common_dir, [a.name for a in found])
     shown = [a for a in found if not args.role or args.role.removeprefix("@") in a.roles]
     out.answer(agents=[agent_json(a) for a in shown])
     now = time.time()

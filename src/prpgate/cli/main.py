@@ -87,6 +87,12 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 arg("--role", metavar="ROLE", help='say what you do for the others: prp send @ROLE ("" for none)'),
             ),
         ),
+        "completion": Verb(
+            "completion:completion",
+            "print the script that completes words of prp in your shell",
+            (arg("shell", choices=("bash", "zsh", "fish")),),
+            json=False,
+        ),
         "demo": Verb(
             "demo:demo",
             "see it work in a throw-away repository (under 30 s)",
@@ -521,6 +527,10 @@ def dispatch(argv: Sequence[str]) -> int:
     if argv[0] in ("-V", "--version"):
         Output().say(f"prpgate {__version__}")
         return OK
+    if argv[0] == "__complete":  # asked by a shell at every Tab: without argparse
+        from .completion import answer
+
+        return answer(argv[1:], Output())
     found = find(argv)
     if found is None:
         raise unknown(argv)

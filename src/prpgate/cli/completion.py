@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import OK
 from ..known_names import Names
-from .main import GROUPS, VERBS, arg, flag
+from .main import GROUPS, JSON, STORE, VERBS, flag
 
 if TYPE_CHECKING:
     import argparse
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 SHELLS = ("bash", "zsh", "fish")
 FILES = ":files"
-JSON = flag("--json", "one JSON object on stdout, text for people on stderr")
-STORE = arg("--redis-url", metavar="URL", help="use this store")
 HELP = flag("--help", "show what it takes")
 DONE = ("complete", "deprecated")
 OPEN_ONLY = (

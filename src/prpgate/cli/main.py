@@ -11,6 +11,7 @@ from ..errors import BUG, INTERRUPTED, OK, USAGE, UserError
 from ..output import Output, inert
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 
@@ -44,6 +45,8 @@ REASON = arg("--reason", required=True, metavar="WHY", help="why; everybody who 
 DOMAIN = arg("--domain", metavar="NAME", help="only the ids of this domain ([domains] in prp.toml)")
 BRANCH = flag("--branch", "on the PRP's own branch, made from HEAD when it is not there")
 NOTE = arg("--note", default="", metavar="TEXT", help="a word for whoever goes on with it")
+JSON = flag("--json", "one JSON object on stdout, text for people on stderr")
+STORE = arg("--redis-url", metavar="URL", help="use this store (default: found by itself)")
 YES = flag("--yes", "take what is proposed and ask nothing")
 
 GROUPS: dict[str, dict[str, Verb]] = {
@@ -494,7 +497,8 @@ def unknown(argv: Sequence[str]) -> UserError:
     )
 
 
-def parse(name: str, rest: list[str]) -> Any:
+def parser(name: str) -> argparse.ArgumentParser:
+    """What argparse reads a command's line with."""
     import argparse
 
     from ..errors import UsageError
@@ -505,15 +509,19 @@ def parse(name: str, rest: list[str]) -> Any:
             raise UsageError(f"{message}.", code="usage", hint=usage, next_action=f"prp {name} --help")
 
     verb = VERBS[name]
-    parser = Parser(prog=f"prp {name}", description=verb.help[0].upper() + verb.help[1:] + ".")
+    made = Parser(prog=f"prp {name}", description=verb.help[0].upper() + verb.help[1:] + ".")
     for a in verb.args:
-        parser.add_argument(*a.names, **a.more)
+        made.add_argument(*a.names, **a.more)
     if verb.json:
-        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, text for people on stderr")
+        made.add_argument(*JSON.names, **JSON.more)
     else:
-        parser.set_defaults(json=False)
-    parser.add_argument("--redis-url", metavar="URL", help="use this store (default: found by itself)")
-    return parser.parse_args(rest)
+        made.set_defaults(json=False)
+    made.add_argument(*STORE.names, **STORE.more)
+    return made
+
+
+def parse(name: str, rest: list[str]) -> Any:
+    return parser(name).parse_args(rest)
 
 
 def dispatch(argv: Sequence[str]) -> int:

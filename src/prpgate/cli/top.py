@@ -6,7 +6,7 @@ import importlib.util
 import time
 from typing import TYPE_CHECKING
 
-from .. import events, ops, overview, terminal, top_page
+from .. import events, known_names, ops, overview, terminal, top_page
 from ..errors import OK
 from ..messages import top as say
 from ..output import inert
@@ -34,6 +34,7 @@ def top(args: argparse.Namespace, out: Output) -> int:
     if out.json:
         _answer(seen, out)
         return OK
+    known_names.note_agents(session.repo.common_dir, [a.name for a in seen.agents])
     columns = out.columns() or top_page.WIDE
     for row in top_page.lines(seen, columns):
         out.spans(row)
@@ -66,6 +67,7 @@ def _screen(session: ops.Session, lane: str | None) -> int:
 
     with LiveOverview(session, lane, changed) as live, terminal.Terminal() as screen:
         shown.append(screen)
+        known_names.note_agents(session.repo.common_dir, [a.name for a in live.seen.agents])
         code = _look_on(live, screen)
     if live.failed:
         raise live.failed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import signal
 import sys
@@ -28,6 +29,7 @@ SEEN = (*ENDING, signal.SIGWINCH, signal.SIGTSTP)
 # Lines that are longer than somebody's terminal counts must not spill onto the next one.
 NO_WRAP, WRAP = b"\x1b[?7l", b"\x1b[?7h"
 KEYS = {b"\x1b[A": "k", b"\x1bOA": "k", b"\x1b[B": "j", b"\x1bOB": "j", b"\x1b[5~": "K", b"\x1b[6~": "J", b"\t": "l"}
+UNUSED = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]?|O.?)?")  # a key that means nothing here, or Esc alone
 
 
 class Input(NamedTuple):
@@ -149,8 +151,8 @@ class Terminal:
                 found.append(KEYS[special])
                 typed = typed[len(special) :]
                 continue
-            if typed.startswith(b"\x1b"):  # a key that means nothing here, or Esc alone
-                typed = b""
+            if other := UNUSED.match(typed):
+                typed = typed[other.end() :]
                 continue
             found.append(chr(typed[0]))
             typed = typed[1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -580,7 +581,8 @@ def run(argv: Sequence[str] | None = None) -> int:
             _keep(e)
         return e.exit_code
     except KeyboardInterrupt:
-        out.note("prp: stopped")
+        with contextlib.suppress(OSError):  # the terminal may be what went away
+            out.note("prp: stopped")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader went away (`prp list | head`): not our fault, and nothing to say to nobody.

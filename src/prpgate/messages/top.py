@@ -86,17 +86,18 @@ def holder(state: LaneState) -> list[str]:
 
 def place(t: Place, turn_s: float | None) -> list[str]:
     """One in line."""
-    gone = span(t.since_ms / 1000)
+    gone, there = span(t.since_ms / 1000), ""
     if t.kind == "waiting":
         what = f"waiting for {gone}"
     else:
-        what = f"place kept, {span(t.reserved_ms / 1000)} more (not there)"
+        what = f"place kept, {span(t.reserved_ms / 1000)} more"
+        there = " (not there)"
     prp = f" ({t.prp})" if t.prp else ""
     hotfix = f", hotfix: {t.hotfix}" if t.hotfix is not None else ""
     when = f", turn about {clock(turn_s)}" if turn_s is not None else ""
     short = gone if t.kind == "waiting" else "kept"
     return [
-        f"{t.position}. {t.agent}{prp}  {what}{when}{hotfix}",
+        f"{t.position}. {t.agent}{prp}  {what}{there}{when}{hotfix}",
         f"{t.position}. {t.agent}  {what}",
         f"{t.position}. {t.agent} {short}",
     ]

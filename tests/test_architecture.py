@@ -18,7 +18,7 @@ SRC = ROOT / "src" / "prpgate"
 # From the ground up. A module may import what is in its own layer or below, never above, and never in a circle.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors", "model", "data", "origin"),
-    ("output", "messages"),
+    ("output", "cells", "terminal", "messages"),
     (
         "options",
         "config",
@@ -33,7 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "faults",
         "refusal",
     ),
-    ("seal", "yaml_scalar", "ledger_scan", "ledger_plain", "ledger_text", "ledger", "ledger_edit"),
+    ("seal", "yaml_scalar", "ledger_scan", "known_names", "ledger_plain", "ledger_text", "ledger", "ledger_edit"),
     ("store", "process_tree", "host"),
     (
         "scopes",
@@ -112,6 +112,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "recipes",
         "workflow_file",
         "protection",
+        "overview",
+        "live_overview",
+        "top_page",
     ),
     ("api", "aio"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),

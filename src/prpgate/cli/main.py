@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -11,6 +12,7 @@ from ..errors import BUG, INTERRUPTED, OK, USAGE, UserError
 from ..output import Output, inert
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 
@@ -46,6 +48,8 @@ BRANCH = flag("--branch", "on the PRP's own branch, made from HEAD when it is no
 NOTE = arg("--note", default="", metavar="TEXT", help="a word for whoever goes on with it")
 CLAUDE_CODE = flag("--claude-code", "Claude Code's, in .claude/settings.local.json")
 SHARED = flag("--shared", "in .claude/settings.json, which is the whole team's, instead")
+JSON = flag("--json", "one JSON object on stdout, text for people on stderr")
+STORE = arg("--redis-url", metavar="URL", help="use this store (default: found by itself)")
 YES = flag("--yes", "take what is proposed and ask nothing")
 
 GROUPS: dict[str, dict[str, Verb]] = {
@@ -110,6 +114,12 @@ GROUPS: dict[str, dict[str, Verb]] = {
         ),
         "agent-hooks remove": Verb("agent_hooks:remove", "take these hooks out of the settings again", (SHARED,)),
         "agent-hooks show": Verb("agent_hooks:show", "where these hooks are, and whether they are this installation's"),
+        "completion": Verb(
+            "completion:completion",
+            "print the script that completes words of prp in your shell",
+            (arg("shell", choices=("bash", "zsh", "fish")),),
+            json=False,
+        ),
         "demo": Verb(
             "demo:demo",
             "see it work in a throw-away repository (under 30 s)",
@@ -257,13 +267,28 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 flag("--ack", "acknowledge what was shown"),
             ),
         ),
+        "top": Verb(
+            "top:top",
+            "the lanes and the board in one live screen",
+            (
+                arg("--lane", metavar="LANE", help="only this lane (default: all)"),
+                flag("--once", "print it once, in lines, and end"),
+            ),
+        ),
         "watch": Verb(
             "watch:watch",
             "follow everything that happens; with --json one object a line",
             (
                 arg("--lane", metavar="LANE", help="only what happens on this lane"),
                 arg("--prp", metavar="ID", help="only what is about this PRP"),
-                arg("--agent", metavar="NAME", help="only what this agent does"),
+                arg("--agent", metavar="AGENT", help="only what this agent does"),
+                arg(
+                    "--event",
+                    action="append",
+                    default=[],
+                    metavar="EVENT",
+                    help="only these events (landed, verdict, close, ...); several with commas",
+                ),
                 arg("--since", metavar="1h|EVENT_ID", help="first what happened in that time, or after that event"),
             ),
         ),
@@ -508,7 +533,8 @@ def unknown(argv: Sequence[str]) -> UserError:
     )
 
 
-def parse(name: str, rest: list[str]) -> Any:
+def parser(name: str) -> argparse.ArgumentParser:
+    """What argparse reads a command's line with."""
     import argparse
 
     from ..errors import UsageError
@@ -519,15 +545,19 @@ def parse(name: str, rest: list[str]) -> Any:
             raise UsageError(f"{message}.", code="usage", hint=usage, next_action=f"prp {name} --help")
 
     verb = VERBS[name]
-    parser = Parser(prog=f"prp {name}", description=verb.help[0].upper() + verb.help[1:] + ".")
+    made = Parser(prog=f"prp {name}", description=verb.help[0].upper() + verb.help[1:] + ".")
     for a in verb.args:
-        parser.add_argument(*a.names, **a.more)
+        made.add_argument(*a.names, **a.more)
     if verb.json:
-        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, text for people on stderr")
+        made.add_argument(*JSON.names, **JSON.more)
     else:
-        parser.set_defaults(json=False)
-    parser.add_argument("--redis-url", metavar="URL", help="use this store (default: found by itself)")
-    return parser.parse_args(rest)
+        made.set_defaults(json=False)
+    made.add_argument(*STORE.names, **STORE.more)
+    return made
+
+
+def parse(name: str, rest: list[str]) -> Any:
+    return parser(name).parse_args(rest)
 
 
 def dispatch(argv: Sequence[str]) -> int:
@@ -541,6 +571,10 @@ def dispatch(argv: Sequence[str]) -> int:
     if argv[0] in ("-V", "--version"):
         Output().say(f"prpgate {__version__}")
         return OK
+    if argv[0] == "__complete":  # asked by a shell at every Tab: without argparse
+        from .completion import answer
+
+        return answer(argv[1:], Output())
     found = find(argv)
     if found is None:
         raise unknown(argv)
@@ -582,7 +616,8 @@ def run(argv: Sequence[str] | None = None) -> int:
             _keep(e)
         return e.exit_code
     except KeyboardInterrupt:
-        out.note("prp: stopped")
+        with contextlib.suppress(OSError):  # the terminal may be what went away
+            out.note("prp: stopped")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader went away (`prp list | head`): not our fault, and nothing to say to nobody.

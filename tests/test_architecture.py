@@ -98,6 +98,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "recipes",
         "workflow_file",
         "protection",
+        "land_process",
     ),
     ("api", "aio"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),

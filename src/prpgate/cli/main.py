@@ -399,6 +399,17 @@ GROUPS: dict[str, dict[str, Verb]] = {
             ),
         ),
     },
+    "MCP": {
+        "mcp": Verb(
+            ".mcp.command:serve",
+            "serve a coding agent on stdio (Model Context Protocol)",
+            (
+                arg("--path", default=".", metavar="PATH", help="the clone to work in (default: here)"),
+                arg("--agent", metavar="NAME", help="act as this agent (default: PRP_AGENT, else one of its own)"),
+            ),
+            json=False,
+        ),
+    },
     "Called by git and other tools": {
         "hook": Verb(
             "hook:hook",

@@ -1,0 +1,69 @@
+"""A server process of its own for each client, in a clone of the project of tests/e2e."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mcp.client.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp_types import Implementation
+
+from tests.e2e.conftest import Project
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from mcp_types import CallToolResult
+
+    from tests.world import Clone
+
+
+@pytest.fixture
+def project(tmp_path: Path, home: Path) -> Project:
+    return Project(tmp_path)
+
+
+def parameters(folder: Path | str, *options: str, **env: str) -> StdioServerParameters:
+    """How a host starts the server: from anywhere, with an environment of its own."""
+    command = ["-P", "-m", "prpgate", "mcp", "--path", str(folder), *options]
+    return StdioServerParameters(command=sys.executable, args=command, env={**os.environ, **env}, cwd="/")
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    clone: Clone | Path,
+    *options: str,
+    name: str = "tester",
+    mode: str = "legacy",
+    env: dict[str, str] | None = None,
+    **more: Any,
+) -> AsyncIterator[Client]:
+    folder = getattr(clone, "path", clone)
+    transport = stdio_client(parameters(folder, *options, **(env or {})))
+    info = Implementation(name=name, version="1")
+    async with Client(transport, client_info=info, mode=mode, **more) as client:
+        yield client
+
+
+def text(result: CallToolResult) -> str:
+    return "\n".join(getattr(c, "text", "") for c in result.content)
+
+
+async def ok(client: Client, tool: str, /, **arguments: Any) -> dict[str, Any]:
+    """The structured answer of a call that must go well."""
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, text(result)
+    assert result.structured_content is not None
+    return result.structured_content
+
+
+async def refused(client: Client, tool: str, /, **arguments: Any) -> str:
+    """The text of a call that must be refused."""
+    result = await client.call_tool(tool, arguments)
+    assert result.is_error, text(result)
+    return text(result)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .shapes import Brief, Changed, Check, Event, Inbox, LandResult, Lanes, Log, Next, Sent
 
 SHOWN = 10  # of a list that an agent reads as a whole
+FINDINGS = 30  # errors first
 
 
 def brief(p: PrpState) -> Brief:
@@ -35,6 +36,7 @@ def next_(s: Session, domain: str | None) -> Next:
     found = prps.choice(s.context(), domain)
     yours = [p for p, _ in found.claimed if p.claim and p.claim.agent == s.agent.name]
     given = [p for p in yours if p.claim and not p.claim.git_dir]
+    rest = [*found.waiting, *((p, why) for p, why in found.claimed if p not in yours)]
     then = None
     if given or (found.ready and not found.general):
         then = say.call("claim", id=(given or found.ready)[0].id)
@@ -48,10 +50,9 @@ def next_(s: Session, domain: str | None) -> Next:
         "agent": s.agent.name,
         "yours": [brief(p) for p in yours],
         "ready": [brief(p) for p in found.ready[:SHOWN]],
-        "waiting": [{"id": p.id, "why": why} for p, why in found.waiting[:SHOWN]],
-        "claimed": [{"id": p.id, "why": why} for p, why in found.claimed[:SHOWN] if p not in yours],
+        "waiting": [{"id": p.id, "why": why} for p, why in rest[:SHOWN]],
         "general": found.general,
-        "more": max(0, len(found.ready) - SHOWN) + max(0, len(found.waiting) - SHOWN) + found.more,
+        "more": max(0, len(found.ready) - SHOWN) + max(0, len(rest) - SHOWN) + found.more,
         "unread": registry.beat(s.store(), s.caller).unread,
         "next": then,
     }
@@ -227,8 +228,10 @@ def in_hand(s: Session, most: int) -> tuple[list[str], list[Brief]]:
 
 def check(s: Session, everything: bool) -> Check:
     found = ops.check_all(s.repo, s.config) if everything else ops.check_staged(s.repo, s.config)
-    errors = sum(f.severity == "error" for f in found)
-    return {"errors": errors, "findings": [ops.finding_json(f) for f in found]}
+    errors = [f for f in found if f.severity == "error"]
+    rest = [f for f in found if f.severity != "error"]
+    shown = [*errors, *rest][:FINDINGS]
+    return {"errors": len(errors), "more": len(found) - len(shown), "findings": [ops.finding_json(f) for f in shown]}
 
 
 # --- messages --------------------------------------------------------------------------------------------------------

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from .own import Own
 
 LISTED = 50  # PRPs among the resources: those that somebody works on
-NO_WORDS = ("title",)  # of a schema: pydantic says every field's name twice
 
 
 class ProjectServer(MCPServer[Any]):
@@ -76,6 +75,7 @@ class ProjectServer(MCPServer[Any]):
         """The tools, their schemas without what says nothing: clients pay for every word."""
         found = await super().list_tools()
         for tool in found:
+            tool.description = " ".join((tool.description or "").split())
             tool.input_schema = lean(tool.input_schema)
             tool.output_schema = tool.output_schema and lean(tool.output_schema)
         return found
@@ -127,13 +127,25 @@ class ProjectServer(MCPServer[Any]):
 
 
 def lean(schema: Any, *, names: bool = False) -> Any:
-    """A JSON schema without titles and docstrings of types. `names`: its keys are a user's, not the schema's."""
+    """The same JSON schema in fewer words. `names`: its keys are a user's, not the schema's."""
     if isinstance(schema, list):
         return [lean(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    return {
-        key: lean(value, names=key in ("properties", "$defs"))
-        for key, value in schema.items()
-        if names or not (key == "title" or (key == "description" and "properties" in schema))
-    }
+    if names:
+        return {key: lean(value) for key, value in schema.items()}
+    kinds = [one.get("type") if isinstance(one, dict) and len(one) == 1 else None for one in schema.get("anyOf", ())]
+    found = {key: lean(value, names=key in ("properties", "$defs")) for key, value in schema.items()}
+    if kinds and all(kinds):
+        found = {"type": kinds, **{k: v for k, v in found.items() if k != "anyOf"}}
+    return {key: value for key, value in found.items() if not _says_nothing(key, value, "properties" in schema)}
+
+
+def _says_nothing(key: str, value: Any, is_shape: bool) -> bool:
+    """What a schema says that is so without it, or that nobody who calls needs to be told."""
+    return (
+        key == "title"
+        or (key == "description" and is_shape)
+        or (key == "default" and value is None)
+        or (key == "additionalProperties" and value is True)
+    )

@@ -34,7 +34,6 @@ class Next(TypedDict):
     yours: list[Brief]
     ready: list[Brief]
     waiting: list[Reason]
-    claimed: list[Reason]
     general: list[str]
     more: int
     unread: int
@@ -115,4 +114,5 @@ class Check(TypedDict):
     """Findings, as `prp check --json`."""
 
     errors: int
+    more: int
     findings: list[dict[str, Any]]

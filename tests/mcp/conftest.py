@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +17,15 @@ from mcp_types import Implementation
 from tests.e2e.conftest import Project
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from mcp_types import CallToolResult
 
     from tests.world import Clone
+
+
+HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "lines", "version": "1"}}
 
 
 @pytest.fixture
@@ -67,3 +72,23 @@ async def refused(client: Client, tool: str, /, **arguments: Any) -> str:
     result = await client.call_tool(tool, arguments)
     assert result.is_error, text(result)
     return text(result)
+
+
+def ask(command: Sequence[str], method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
+    """One request to a server of its own, as bare lines: the result."""
+    lines = (
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HELLO},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": method, "params": params or {}},
+    )
+    with subprocess.Popen(command, cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for line in lines:
+            process.stdin.write(json.dumps(line) + "\n")
+        process.stdin.flush()
+        while (told := json.loads(process.stdout.readline())).get("id") != 2:
+            pass
+        process.stdin.close()
+        result: dict[str, Any] = told["result"]
+    return result

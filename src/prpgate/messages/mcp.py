@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
+from ..errors import UsageError, UserError
 from ..output import inert, inert_lines
 
 if TYPE_CHECKING:
-    from ..errors import UserError
+    from collections.abc import Sequence
 
 
 def call(tool: str, **arguments: Any) -> str:
@@ -144,6 +145,52 @@ def no_resource(uri: str) -> str:
 
 def extra_missing() -> UsageError:
     return UsageError("prp mcp needs the extra `mcp`.", code="extra-missing", next_action=EXTRA)
+
+
+def which_host(names: Sequence[str]) -> UsageError:
+    options = ", ".join(f"--{name}" for name in names)
+    return UsageError(f"which host? {options}.", code="usage", next_action=f"prp mcp install --{names[1]}")
+
+
+def host_file(path: str, why: str) -> UserError:
+    return UserError(
+        f"{inert(path)}: {inert(why)}. Nothing was changed.",
+        code="host-file",
+        hint="--print shows what belongs there.",
+        next_action="prp mcp install --help",
+    )
+
+
+def not_plain(path: str, why: str, block: str, *, remove: bool) -> UserError:
+    """Comments would be lost, and what cannot be read cannot be kept."""
+    what = "Take this out of it" if remove else "Put this into it"
+    return UserError(
+        f"{inert(path)} is no plain JSON ({inert(why)}). Nothing was changed.",
+        code="not-plain-json",
+        hint=f"{what} by hand:\n{block.rstrip()}",
+        next_action=None,
+    )
+
+
+def written(path: str, host: str, *, removed: bool) -> str:
+    if removed:
+        return f"Taken out of {inert(path)}. Restart {host}."
+    return f"Written to {inert(path)}. Restart {host}, and ask it: what is next?"
+
+
+def nothing_to_do(path: str, *, removed: bool) -> str:
+    return f"Nothing to do: {inert(path)} {'does not name prp mcp' if removed else 'is as it should be'}."
+
+
+def after_install(files: Sequence[str]) -> list[str]:
+    found = [
+        f"{inert(path)} names this machine's Python and folder: keep it out of commits (.git/info/exclude)."
+        for path in files
+    ]
+    for name in ("PRP_REDIS_URL", "REDIS_URL"):
+        if os.environ.get(name):
+            found.append(f"{name} is set here, and hosts do not pass it on: put it into .env at the top of the clone.")
+    return found
 
 
 def no_folder(path: str) -> UsageError:

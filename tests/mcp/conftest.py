@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -15,14 +16,13 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import Implementation
 
 from tests.e2e.conftest import Project
+from tests.world import Clone
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Sequence
     from pathlib import Path
 
     from mcp_types import CallToolResult
-
-    from tests.world import Clone
 
 
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "lines", "version": "1"}}
@@ -48,11 +48,22 @@ async def connected(
     env: dict[str, str] | None = None,
     **more: Any,
 ) -> AsyncIterator[Client]:
-    folder = getattr(clone, "path", clone)
+    folder = clone.path if isinstance(clone, Clone) else clone
     transport = stdio_client(parameters(folder, *options, **(env or {})))
     info = Implementation(name=name, version="1")
     async with Client(transport, client_info=info, mode=mode, **more) as client:
         yield client
+
+
+def play(work: Coroutine[Any, Any, None]) -> None:
+    """Run it to its end. What fails inside a client's task groups is shown as what it is."""
+    try:
+        asyncio.run(work)
+    except BaseExceptionGroup as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
 
 
 def text(result: CallToolResult) -> str:
@@ -64,7 +75,8 @@ async def ok(client: Client, tool: str, /, **arguments: Any) -> dict[str, Any]:
     result = await client.call_tool(tool, arguments)
     assert not result.is_error, text(result)
     assert result.structured_content is not None
-    return result.structured_content
+    answer: dict[str, Any] = result.structured_content
+    return answer
 
 
 async def refused(client: Client, tool: str, /, **arguments: Any) -> str:

@@ -45,9 +45,7 @@ class Changes(InMemorySubscriptionBus):
         super().__init__()
         self._own = own
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._sessions: dict[
-            str, dict[int, tuple[ServerSession, str]]
-        ] = {}  # resource -> subscribers, as they named it
+        self._told: dict[str, dict[str, ServerSession]] = {}  # resource -> as its subscriber named it -> whom
         self._tasks: set[asyncio.Task[None]] = set()
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
@@ -57,11 +55,12 @@ class Changes(InMemorySubscriptionBus):
 
     def add(self, session: ServerSession, uri: str) -> None:
         """One `resources/subscribe`."""
-        self._sessions.setdefault(unquote(uri), {})[id(session)] = (session, uri)
+        self._told.setdefault(unquote(uri), {})[uri] = session
         self._start()
 
-    def remove(self, session: ServerSession, uri: str) -> None:
-        self._sessions.get(unquote(uri), {}).pop(id(session), None)
+    def remove(self, uri: str) -> None:
+        """One `resources/unsubscribe`. There is one client on a pipe, and each of its requests is a session."""
+        self._told.get(unquote(uri), {}).pop(uri, None)
 
     def _start(self) -> None:
         if self._loop is None:
@@ -93,7 +92,7 @@ class Changes(InMemorySubscriptionBus):
     async def _tell(self, uri: str) -> None:
         for name in dict.fromkeys((uri, unquote(uri))):  # as it is written, and as people write it
             await self.publish(ResourceUpdated(uri=name))
-        for session, name in list(self._sessions.get(unquote(uri), {}).values()):
+        for name, session in list(self._told.get(unquote(uri), {}).items()):
             with contextlib.suppress(MCPError):
                 await session.send_resource_updated(name)
 

@@ -19,6 +19,7 @@ from ..gitrepo import Repo
 
 SLOT = "prp-mcp-"  # in the worktree's git dir, one file a name
 RENEW_EVERY_S = 60.0
+LOOK_EVERY_S = 2.0  # at what there is to renew
 
 
 class Own:
@@ -30,6 +31,8 @@ class Own:
         self._slot: IO[str] | None = None
         self._client = "mcp"
         self._once = threading.Lock()
+        self._git_dir: str | None = None
+        self._due = 0.0  # when to renew, on the monotonic clock
 
     def client(self, name: str | None) -> None:
         """What the client calls itself, in its first message."""
@@ -45,6 +48,7 @@ class Own:
         """PRP_AGENT or --agent; else the worktree's own name (`prp whoami --set`); else one made of user, client and
         place. Of the last two, the first that no other server has."""
         with self._once:
+            self._git_dir = repo.git_dir
             if self._name is None:
                 base, n = _base(repo, self._client), 1
                 while (slot := _take(repo, base if n == 1 else f"{base}-{n}")) is None:
@@ -52,23 +56,23 @@ class Own:
                 self._slot, self._name = slot, base if n == 1 else f"{base}-{n}"
             return self._name
 
-    def renew(self) -> float:
-        """Renew what this client has claimed in this worktree, and say that it is there; seconds until the next time.
+    def renew(self) -> None:
+        """Renew what this client has claimed in this worktree, if it is time, and say that it is there.
 
-        Raises UserError."""
+        Costs one look at a file when there is nothing to renew. Raises UserError."""
         from .. import prps, registry
 
-        repo = Repo.found(self.path)
-        if self._name is None or not prps.claims_here(repo.git_dir, self._name):
-            return RENEW_EVERY_S
+        if self._name is None or self._git_dir is None or not prps.claims_here(self._git_dir, self._name):
+            self._due = 0.0
+            return
+        if time.monotonic() < self._due:
+            return
         session = self.session()
         try:
-            begun = time.monotonic()
+            # Often enough that nobody thinks us gone, and that a lease outlives two that failed.
+            self._due = time.monotonic() + min(RENEW_EVERY_S, session.config.claim_agent_s / 3)
             ops.renew_here(session)
             registry.beat(session.store(), session.caller)
-            spent_s = time.monotonic() - begun
-            # Seldom enough that the store has better things to do, and often enough that nobody thinks us gone.
-            return max(spent_s * 20, min(RENEW_EVERY_S, session.config.claim_agent_s / 3))
         finally:
             session.close()
 

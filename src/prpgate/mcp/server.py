@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from ..errors import UserError
 from ..messages import mcp as say
 from . import prompts, tools
 from .changes import LANE, PRP, Changes, lane_uri, prp_uri
-from .own import RENEW_EVERY_S
+from .own import LOOK_EVERY_S
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
@@ -99,7 +100,7 @@ class ProjectServer(MCPServer[Any]):
         return EmptyResult()
 
     async def _unsubscribe(self, ctx: ServerRequestContext[Any, Any], params: UnsubscribeRequestParams) -> EmptyResult:
-        self._changes.remove(ctx.session, str(params.uri))
+        self._changes.remove(str(params.uri))
         return EmptyResult()
 
     async def serve(self) -> None:
@@ -117,13 +118,10 @@ class ProjectServer(MCPServer[Any]):
                 os._exit(128 + number)  # a thread is inside a read of standard input, which nothing else ends
 
     async def _renew(self) -> None:
-        pause_s = RENEW_EVERY_S
         while True:
-            await anyio.sleep(pause_s)
-            try:
-                pause_s = await anyio.to_thread.run_sync(self._own.renew)
-            except UserError:  # said by the next call; a claim outlives many of these
-                pause_s = RENEW_EVERY_S
+            await anyio.sleep(LOOK_EVERY_S)
+            with contextlib.suppress(UserError):  # the next call says it; a claim outlives many of these
+                await anyio.to_thread.run_sync(self._own.renew)
 
 
 def lean(schema: Any, *, names: bool = False) -> Any:

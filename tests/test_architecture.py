@@ -115,6 +115,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "overview",
         "live_overview",
         "top_page",
+        "land_process",
     ),
     ("api", "aio"),
     ("cli", "dashboard", "mcp", "compat", "demo", "__main__"),

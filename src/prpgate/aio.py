@@ -14,17 +14,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
-import signal
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from . import api
+from . import api, land_process
 from .errors import UserError
+from .land_process import Landed as Landed
+from .land_process import settled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -47,19 +45,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 FOLLOW_MOST = 10_000  # events that wait for a slow reader; past it the reader is told
-
-
-class Landed(NamedTuple):
-    """How `land` ended, when it did not end with a refusal. The fields are those of `prp land --json`."""
-
-    state: str  # "landed", "ci", "up-to-date", "queued", "unseen"
-    lane: str
-    landed: bool
-    sha: str | None
-    base: str | None
-    position: int | None
-    next_action: str | None
-    run_url: str | None = None  # of the CI run that proved it before (gate ci-first)
 
 
 class Project:
@@ -128,10 +113,10 @@ class Project:
         try:
             return await asyncio.shield(doing)
         except asyncio.CancelledError:
-            await _settled(doing)
+            await settled(doing)
             if doing.exception() is None:
                 got = doing.result().prp.id
-                await _settled(asyncio.get_running_loop().run_in_executor(self._thread, self._project.release, got))
+                await settled(asyncio.get_running_loop().run_in_executor(self._thread, self._project.release, got))
             raise
 
     async def release(self, id: str, note: str = "") -> Done:
@@ -231,38 +216,8 @@ class Project:
 
         Raises UserError when it is refused. A landing that was cancelled too late has landed: `landings` tells.
         """
-        options = [*(["--from", branch] if branch else []), *(["--for", prp] if prp else [])]
-        options += ["--wait", str(wait_s)] if wait_s is not None else []
-        options += ["--redis-url", self._url] if self._url else []
-        env = {**os.environ, "PYTHONUNBUFFERED": "1", **({"PRP_AGENT": self._named} if self._named else {})}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "prpgate", "land", "--json", *options),
-            cwd=self._project.path,
-            env=env,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C in the caller's terminal is the caller's
-        )
-        ending = asyncio.ensure_future(process.communicate())
-        try:
-            out, _ = await asyncio.shield(ending)
-        except asyncio.CancelledError:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGINT)
-            await _settled(ending)
-            raise
-        told = json.loads(out) if out.strip() else {}
-        if told.get("state") in ("landed", "ci", "up-to-date", "queued", "unseen"):
-            fields: dict[str, Any] = {field: told.get(field) for field in Landed._fields}
-            return Landed(**fields)
-        wrong = told.get("error") or {}
-        raise UserError(
-            wrong.get("message") or f"prp land ended with {process.returncode}.",
-            code=wrong.get("code") or "bug",
-            hint=wrong.get("hint"),
-            next_action=told.get("next_action") or "prp lock status",
-        )
+        given = land_process.options(branch, prp, wait_s, url=self._url)
+        return await land_process.run(self._project.path, given, agent=self._named)
 
     @contextlib.asynccontextmanager
     async def hold(
@@ -283,10 +238,10 @@ class Project:
             try:
                 grip = await asyncio.shield(entering)
             except asyncio.CancelledError:
-                await _settled(loop.run_in_executor(None, stop.now))
-                await _settled(entering)
+                await settled(loop.run_in_executor(None, stop.now))
+                await settled(entering)
                 if entering.exception() is None:
-                    await _settled(loop.run_in_executor(thread, held.__exit__, None, None, None))
+                    await settled(loop.run_in_executor(thread, held.__exit__, None, None, None))
                 raise
             try:
                 yield grip
@@ -337,17 +292,8 @@ async def _finished(thread: ThreadPoolExecutor, call: Callable[[], T]) -> T:
     try:
         return await asyncio.shield(doing)
     except asyncio.CancelledError:
-        await _settled(doing)
+        await settled(doing)
         raise
-
-
-async def _settled(doing: asyncio.Future[T]) -> None:
-    """Until it is done, however often this task is cancelled meanwhile; what it raises is nobody's business now."""
-    while not doing.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait([doing])
-    if not doing.cancelled():
-        doing.exception()
 
 
 def connect(path: str = ".", *, url: str | None = None, agent: str | None = None) -> Project:

@@ -222,6 +222,11 @@ def iso(ms: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms / 1000)) + "Z"
 
 
+def iso_in(seconds: float) -> str:
+    """The moment that is so far away, as `iso`."""
+    return iso((time.time() + seconds) * 1000)
+
+
 def prp_json(p: PrpState, *, whole: bool = False) -> dict[str, Any]:
     shape: dict[str, Any] = {
         "id": p.id,

@@ -459,6 +459,30 @@ GROUPS: dict[str, dict[str, Verb]] = {
             ),
         ),
     },
+    "MCP": {
+        "mcp": Verb(
+            ".mcp.command:serve",
+            "serve a coding agent on stdio (Model Context Protocol)",
+            (
+                arg("--path", default=".", metavar="PATH", help="the clone to work in (default: here)"),
+                arg("--agent", metavar="NAME", help="act as this agent (default: PRP_AGENT, else one of its own)"),
+            ),
+            json=False,
+        ),
+        "mcp install": Verb(
+            ".mcp.command:install",
+            "tell a coding agent's host about prp mcp, in its own settings",
+            (
+                flag("--claude-desktop", "Claude Desktop's one file for all projects"),
+                flag("--claude-code", "this clone's .mcp.json"),
+                flag("--cursor", "this clone's .cursor/mcp.json"),
+                flag("--vscode", "this clone's .vscode/mcp.json"),
+                flag("--print", "show what would be written, and write nothing"),
+                flag("--remove", "take it out again"),
+                arg("--path", default=".", metavar="PATH", help="the clone (default: here)"),
+            ),
+        ),
+    },
     "Called by git and other tools": {
         "hook": Verb(
             "hook:hook",

@@ -1,0 +1,135 @@
+"""Where the hosts of MCP servers keep their settings, and what is written there for this clone."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from typing import Any, NamedTuple
+
+from ..messages import mcp as say
+from . import jsontext
+
+BOM = b"\xef\xbb\xbf"
+
+
+class Host(NamedTuple):
+    """One kind of client."""
+
+    name: str
+    group: str  # of its file: which object holds the servers
+    file: str | None  # in the clone; None: one file for all projects
+    more: dict[str, Any]  # that it wants in each entry
+
+
+HOSTS = (
+    Host("claude-desktop", "mcpServers", None, {}),
+    Host("claude-code", "mcpServers", ".mcp.json", {}),
+    Host("cursor", "mcpServers", ".cursor/mcp.json", {}),
+    Host("vscode", "servers", ".vscode/mcp.json", {"type": "stdio"}),
+)
+
+
+class Plan(NamedTuple):
+    """What a host's file is, and what it is to be."""
+
+    host: Host
+    path: str
+    key: str
+    entry: dict[str, Any]
+    before: bytes | None  # None: there is no such file
+    after: bytes
+
+    @property
+    def changes(self) -> bool:
+        return (self.before or b"") != self.after
+
+
+def path_of(host: Host, root: str) -> str:
+    """Its file. Raises UserError where the host does not exist."""
+    if host.file is not None:
+        return os.path.join(root, host.file)
+    if sys.platform == "darwin":
+        folder = os.path.expanduser("~/Library/Application Support")
+    else:
+        folder = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return os.path.join(folder, "Claude", "claude_desktop_config.json")
+
+
+def entry(host: Host, root: str) -> dict[str, Any]:
+    """How the host starts the server. -P: a folder `mcp` or `redis` of a repository is no package of ours."""
+    return {**host.more, "command": sys.executable, "args": ["-P", "-m", "prpgate", "mcp", "--path", root]}
+
+
+def key(host: Host, root: str, project: str) -> str:
+    """The entry's name: where one file serves all projects, the project is in it."""
+    if host.file is not None:
+        return "prpgate"
+    short = re.sub(r"[^A-Za-z0-9_-]+", "-", project.rpartition("/")[2])[:30].strip("-") or "project"
+    return f"prpgate-{short}-{hashlib.sha256(root.encode('utf-8', 'surrogateescape')).hexdigest()[:4]}"
+
+
+def plan(host: Host, root: str, project: str, *, remove: bool = False) -> Plan:
+    """What is to be written. Raises UserError, with the block to paste, for a file that is no plain JSON."""
+    path, name, own = path_of(host, root), key(host, root, project), entry(host, root)
+    try:
+        with open(path, "rb") as f:
+            before = f.read()
+    except FileNotFoundError:
+        before = None
+    except OSError as e:
+        raise say.host_file(path, e.strerror or "cannot be read") from None
+    mark = BOM if before and before.startswith(BOM) else b""
+    try:
+        text = (before or b"")[len(mark) :].decode("utf-8")
+        if remove:
+            text = jsontext.cut(text, host.group, name)
+        elif not _says(text, host.group, name, own):
+            text = jsontext.put(text, host.group, name, own)
+    except ValueError as e:  # a byte that is no UTF-8 as well
+        raise say.not_plain(path, str(e), block(host, name, own), remove=remove) from None
+    return Plan(host, path, name, own, before, mark + text.encode() if text or before is not None else b"")
+
+
+def _says(text: str, group: str, name: str, own: dict[str, Any]) -> bool:
+    """Whether it is there already, however it is written."""
+    there = jsontext.parse(text).get(group) if text.strip() else None
+    return isinstance(there, dict) and there.get(name) == own
+
+
+def block(host: Host, name: str, own: dict[str, Any]) -> str:
+    """What somebody would paste, as a whole file."""
+    return jsontext.put("", host.group, name, own)
+
+
+def write(p: Plan) -> None:
+    """Put a plan into its file in one step: same mode, and through a symbolic link. Raises UserError."""
+    path = os.path.realpath(p.path)
+    folder = os.path.dirname(path)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        fd, spare = tempfile.mkstemp(prefix=".prp-", dir=folder)
+        try:
+            with open(fd, "wb") as f:
+                f.write(p.after)
+                os.fchmod(f.fileno(), _mode(path))
+                f.flush()
+                os.fsync(f.fileno())
+            os.replace(spare, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(spare)
+    except OSError as e:
+        raise say.host_file(p.path, e.strerror or "cannot be written") from None
+
+
+def _mode(path: str) -> int:
+    try:
+        return os.stat(path).st_mode & 0o7777
+    except FileNotFoundError:
+        umask = os.umask(0o077)
+        os.umask(umask)
+        return 0o666 & ~umask

@@ -1,0 +1,204 @@
+"""The tools. Each is one call into the verbs that every front shares; here they are only asked and answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import anyio
+import anyio.to_thread
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import ToolAnnotations
+from pydantic import Field
+
+from ..errors import UserError
+from ..messages import mcp as say
+from . import answers
+from .shapes import Changed, Check, Inbox, LandResult, Lanes, Log, Next, Sent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..land_process import Landed
+    from ..ops import Session
+    from .own import Own
+
+T = TypeVar("T")
+GATE_LINES_EVERY_S = 0.2  # what steps write is told no more often; what the landing is at, always
+
+LOOKS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+ADDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+CHANGES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False)
+PUSHES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True)
+SAYS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False)
+
+Id = Annotated[str, Field(description="a PRP, by any of its ids")]
+Action = Literal["validate", "note", "phase", "block", "unblock", "release", "handover", "reopen"]
+
+
+class Desk:
+    """Where calls are served: one verb at a time, in a thread, never left half done; landings beside them."""
+
+    def __init__(self, own: Own) -> None:
+        self.own = own
+        self.landings: set[asyncio.Task[Landed]] = set()
+        self._one = anyio.CapacityLimiter(1)
+
+    async def do(self, ctx: Context[Any, Any], verb: Callable[[Session], T]) -> T:
+        """One verb. A cancelled call is finished first. Raises ToolError for what the verb refuses."""
+        params = ctx.session.client_params
+        self.own.client(params.client_info.name if params else None)
+        try:
+            return await anyio.to_thread.run_sync(self.run, verb, limiter=self._one)
+        except UserError as e:
+            raise ToolError(say.refusal(e)) from None
+
+    def run(self, verb: Callable[[Session], T]) -> T:
+        """One verb, here and now. Raises UserError."""
+        session = self.own.session()
+        try:
+            return verb(session)
+        finally:
+            session.close()
+
+    async def land(self, ctx: Context[Any, Any], given: list[str]) -> Landed:
+        """One landing, in a process of its own; a call that is cancelled ends when that has given everything back."""
+        from .. import land_process
+
+        path, name = await self.do(ctx, lambda s: (s.repo.root, s.agent.name))
+        count, last = 0, 0.0
+
+        async def tell(line: str) -> None:
+            nonlocal count, last
+            if " | " in line and time.monotonic() - last < GATE_LINES_EVERY_S:
+                return
+            count, last = count + 1, time.monotonic()
+            await ctx.report_progress(count, message=line)
+
+        task = asyncio.create_task(land_process.run(path, given, agent=name, on_line=tell))
+        self.landings.add(task)
+        try:
+            return await asyncio.shield(task)
+        except UserError as e:
+            raise ToolError(say.refusal(e)) from None
+        except asyncio.CancelledError:
+            task.cancel()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([task])
+            raise
+        finally:
+            self.landings.discard(task)
+
+    async def stop(self) -> None:
+        """End the landings that are under way; it is over when they have given everything back."""
+        for task in self.landings:
+            task.cancel()
+        if self.landings:
+            await asyncio.wait(self.landings)
+
+
+def register(server: MCPServer[Any], own: Own) -> Desk:
+    """Put every tool on a server."""
+    desk = Desk(own)
+    tool = partial(server.tool, structured_output=True)  # a shape that is none is an error here, not text there
+
+    @tool(annotations=LOOKS)
+    async def next(ctx: Context[Any, Any], domain: str | None = None) -> Next:
+        """What you hold, what is ready to start (best first), and why the rest is not."""
+        return await desk.do(ctx, lambda s: answers.next_(s, domain))
+
+    @tool(annotations=ADDS)
+    async def claim(ctx: Context[Any, Any], id: str | None = None, domain: str | None = None) -> Changed:
+        """Claim a PRP, so that nobody else works on it; without an id, the best one that is ready. Renewed while this
+        server runs."""
+        if id is not None:
+            return await desk.do(ctx, lambda s: answers.start(s, id))
+        done = await desk.do(ctx, lambda s: answers.claim_next(s, domain))
+        try:
+            await anyio.lowlevel.checkpoint()
+        except anyio.get_cancelled_exc_class():  # nobody would know of it
+            with anyio.CancelScope(shield=True), contextlib.suppress(ToolError):
+                await desk.do(ctx, lambda s: answers.update(s, done["prp"]["id"], "release", "", None))
+            raise
+        return done
+
+    @tool(annotations=CHANGES)
+    async def update(
+        ctx: Context[Any, Any],
+        id: Id,
+        action: Action,
+        text: Annotated[str, Field(description="the note, reason or phase")] = "",
+        to: Annotated[str | None, Field(description="handover: whom; block: the PRP waited for")] = None,
+    ) -> Changed:
+        """Change a PRP short of completing it."""
+        return await desk.do(ctx, lambda s: answers.update(s, id, action, text, to))
+
+    @tool(annotations=CHANGES)
+    async def complete(ctx: Context[Any, Any], id: Id, undo: bool = False) -> Changed:
+        """Record a PRP as done. Evidence is fetched, not typed: a green landing of its work. Without one, the line
+        written here lands with the work. undo: while it has not landed."""
+        return await desk.do(ctx, lambda s: answers.complete(s, id, undo))
+
+    @tool(annotations=PUSHES)
+    async def land(
+        ctx: Context[Any, Any],
+        prp: str | None = None,
+        wait_s: Annotated[float, Field(ge=0, description="for your turn")] = 45,
+        revert: Annotated[str | None, Field(description="take back this sha instead; 'last': what closed it")] = None,
+        reason: str = "",
+    ) -> LandResult:
+        """Land the commits of the current branch: waits in line, rebases, proves, pushes, asks the remote. May take
+        minutes; cancel it and nothing stays behind. state queued: your place is kept, call again."""
+        from .. import land_process
+
+        sha = "" if revert == "last" else revert
+        own_id = None if prp is None else await desk.do(ctx, partial(answers.own_id, any_id=prp))
+        given = land_process.options(None, own_id, wait_s, sha, reason, own.url)
+        return answers.landed(await desk.land(ctx, given))
+
+    @tool(annotations=LOOKS)
+    async def lane(ctx: Context[Any, Any], name: str | None = None) -> Lanes:
+        """Who holds each lane (protected branch), until when, who waits, and whether it is closed and why."""
+        return await desk.do(ctx, lambda s: answers.lanes(s, name))
+
+    @tool(annotations=LOOKS)
+    async def log(
+        ctx: Context[Any, Any],
+        id: str | None = None,
+        lane: str | None = None,
+        count: Annotated[int, Field(ge=1, le=200)] = 20,
+    ) -> Log:
+        """Why a PRP cannot be started and how it got there; or what happened on a lane; with neither, the last refusal
+        here and the newest events."""
+        return await desk.do(ctx, lambda s: answers.log(s, id, lane, count))
+
+    @tool(annotations=SAYS)
+    async def send(
+        ctx: Context[Any, Any],
+        to: Annotated[str, Field(description="agent, @role or @all")],
+        text: str,
+        prp: str | None = None,
+        priority: Literal["low", "normal", "high", "urgent"] = "normal",
+        reply_to: str | None = None,
+    ) -> Sent:
+        """Send a message; it is kept until it is acknowledged."""
+        return await desk.do(ctx, lambda s: answers.send(s, to, text, prp, priority, reply_to))
+
+    @tool(annotations=ADDS)
+    async def inbox(
+        ctx: Context[Any, Any],
+        ack: Annotated[list[str] | None, Field(description="ids that you have taken up")] = None,
+    ) -> Inbox:
+        """Your unread messages. Reading acknowledges nothing."""
+        return await desk.do(ctx, lambda s: answers.inbox(s, ack or []))
+
+    @tool(annotations=LOOKS)
+    async def check(ctx: Context[Any, Any], all: bool = False) -> Check:
+        """Judge the ledger: what is staged, or all of it."""
+        return await desk.do(ctx, lambda s: answers.check(s, all))
+
+    return desk

@@ -26,7 +26,7 @@ class Arg(NamedTuple):
 class Verb(NamedTuple):
     """One command: where its handler is, what it does in a line, what it takes."""
 
-    handler: str  # "module:function" in prpgate.cli
+    handler: str  # "module:function" in prpgate.cli; ".front.module:function" in another front
     help: str
     args: tuple[Arg, ...] = ()
     json: bool = True
@@ -304,6 +304,26 @@ GROUPS: dict[str, dict[str, Verb]] = {
         ),
         "notify test": Verb("notify:test", "deliver a test from here, now"),
         "notify allow": Verb("notify:allow", "let this clone run the command that the lane's prp.toml names", (YES,)),
+    "Screens": {
+        "dashboard": Verb(
+            ".dashboard.command:dashboard",
+            "the project in your browser, live; changes nothing",
+            (
+                arg("--port", type=int, metavar="N", help="the port (default: 8137, or the next that is free)"),
+                arg(
+                    "--host",
+                    default="127.0.0.1",
+                    metavar="HOST",
+                    help="listen there (default: 127.0.0.1, only this machine)",
+                ),
+                flag("--open", "open the browser"),
+                arg(
+                    "--token",
+                    metavar="TOKEN",
+                    help="what others log in with; needed for any address but this machine's",
+                ),
+            ),
+        ),
     },
     "Landing": {
         "land": Verb(

@@ -24,7 +24,7 @@ class Arg(NamedTuple):
 class Verb(NamedTuple):
     """One command: where its handler is, what it does in a line, what it takes."""
 
-    handler: str  # "module:function" in prpgate.cli
+    handler: str  # "module:function" in prpgate.cli; ".front.module:function" in another front
     help: str
     args: tuple[Arg, ...] = ()
     json: bool = True
@@ -242,6 +242,27 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 arg("--prp", metavar="ID", help="only what is about this PRP"),
                 arg("--agent", metavar="NAME", help="only what this agent does"),
                 arg("--since", metavar="1h|EVENT_ID", help="first what happened in that time, or after that event"),
+            ),
+        ),
+    },
+    "Screens": {
+        "dashboard": Verb(
+            ".dashboard.command:dashboard",
+            "the project in your browser, live; changes nothing",
+            (
+                arg("--port", type=int, metavar="N", help="the port (default: 8137, or the next that is free)"),
+                arg(
+                    "--host",
+                    default="127.0.0.1",
+                    metavar="HOST",
+                    help="listen there (default: 127.0.0.1, only this machine)",
+                ),
+                flag("--open", "open the browser"),
+                arg(
+                    "--token",
+                    metavar="TOKEN",
+                    help="what others log in with; needed for any address but this machine's",
+                ),
             ),
         ),
     },

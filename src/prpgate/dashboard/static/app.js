@@ -93,8 +93,8 @@ const STRANGE =
 
 function spelled(c) {
   const code = c.codePointAt(0);
-  if (code < 0x20) return String.fromCodePoint(0x2400 + code);
-  if (code === 0x7f) return "\u2421";
+  if (c === "\n") return "\u21b5";
+  if (c === "\t") return " ";
   return `\u2039U+${code.toString(16).toUpperCase().padStart(4, "0")}\u203a`;
 }
 
@@ -291,6 +291,8 @@ const order = (e) => {
 const keyOfEvent = (e) => `${e.id} ${e.lane ?? ""} ${e.event}`;
 const byId = (a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 const count = (n) => n.toLocaleString("en");
+const ENDINGS = new Intl.PluralRules("en", { type: "ordinal" });
+const nth = (n) => `${n}${{ one: "st", two: "nd", few: "rd", other: "th" }[ENDINGS.select(n)]}`;
 const counted = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 
 function addEvents(list) {
@@ -588,7 +590,7 @@ const picked = new Map(); // lane -> sha of the landing whose line is shown
 
 function drawLanes() {
   const lanes = [...known.lanes.values()];
-  fill($("lane"), [
+  fill($("view-lane"), [
     h("div.lanes", { "data-key": "lanes" }, lanes.length ? lanes.map(laneCard) : empty("No lane yet.", "Lanes are the branches named by lane.branches in prp.toml.", "prp init")),
     h("aside.side", { "data-key": "side", "aria-label": "Who and what" }, inHand(), justNow()),
     h("footer.foot", { "data-key": "foot" }, h("span", null, "Read-only. Hover over a time for the exact one."),
@@ -638,7 +640,7 @@ function holder(lane) {
   if (!one) {
     return h("div.holder.free", { "data-key": "holder" },
       h("p.who", null, lane.closed ? "Nobody holds it" : "Free"),
-      h("p.facts", null, lane.queue.length ? "The place is kept for the first in line for a moment." : lane.closed ? "Only a fix can take it now." : ["The next push takes it: ", command("git push"), " or ", command("prp land")]));
+      h("p.facts", null, lane.closed ? "Only a fix can take it now." : lane.queue.length ? "Kept for a moment for the first in line." : ["The next push takes it: ", command("git push"), " or ", command("prp land")]));
   }
   const from = Date.parse(one.since), to = Date.parse(one.deadline);
   const kind = lane.state === "reconciling" ? "warn" : one.phase === "smoking" ? "busy" : "busy";
@@ -784,7 +786,7 @@ function justNow() {
 function held(one) {
   const left = one.left_s === null || one.left_s === undefined ? "" : one.left_s < 0 ? ", overdue" : `, ${span(one.left_s * SECOND)} left when last told`;
   if (one.what === "claim") return prpLink(one.name, { title: inert(`claim of ${one.name}${one.detail ? ` on ${one.detail}` : ""}${left}`, 300) });
-  const words = one.what === "lane" ? PHASES[one.detail] ?? one.detail : `${one.detail}. in line`;
+  const words = one.what === "lane" ? PHASES[one.detail] ?? one.detail : `${nth(Number(one.detail))} in line`;
   return h(`span.chip.${one.what === "lane" ? "busy" : "plain"}`, { title: inert(`${one.what} ${one.name}${left}`, 300) }, one.what === "lane" ? mark("lock") : mark("dot"), bdi(one.name, 20), ` ${inert(words, 30)}`);
 }
 
@@ -828,14 +830,14 @@ function buildBoard() {
     boardShown = status.value;
     drawBoard();
   });
-  $("board").append(
+  $("view-board").append(
     h("form.bar", { role: "search", "aria-label": "Filter PRPs", "data-filter": "board" },
       h("input.find", { type: "search", name: "q", placeholder: "Filter by text", "aria-label": "Filter by text", autocomplete: "off", spellcheck: "false" }),
       h("select", { name: "owner", "aria-label": "Owner" }), h("select", { name: "priority", "aria-label": "Priority" }), h("select", { name: "domain", "aria-label": "Domain" }),
       status, h("button.quiet.clear", { type: "button", "data-do": "clear" }, "Clear"), h("output.count")),
     h("div.columns", null, STATUSES.map(([s_, title]) => h("section.column", { "data-status": s_, "aria-label": title },
       h("h2", null, statusMark(s_), title, " ", h("span.n")), columns.get(s_).box, h("div.void")))));
-  const bar = $("board").querySelector("form");
+  const bar = $("view-board").querySelector("form");
   bar.addEventListener("input", () => setFilter("board", bar));
   bar.addEventListener("submit", (e) => e.preventDefault());
 }
@@ -852,7 +854,7 @@ function options(select, title, values, chosen) {
 
 function drawBoard() {
   if (!columns) buildBoard();
-  const f = filters.board, bar = $("board").querySelector("form");
+  const f = filters.board, bar = $("view-board").querySelector("form");
   const all = [...known.prps.values()];
   const owners = new Set(), priorities = new Set(), domains = new Set();
   for (const p of all) {
@@ -860,9 +862,9 @@ function drawBoard() {
     priorities.add(p.priority);
     domains.add(p.domain ?? "");
   }
-  options(bar.elements.owner, "Any owner", owners, f.get("owner"));
-  options(bar.elements.priority, "Any priority", priorities, f.get("priority"));
-  options(bar.elements.domain, "Any domain", domains, f.get("domain"));
+  options(bar.elements.owner, "Owner", owners, f.get("owner"));
+  options(bar.elements.priority, "Priority", priorities, f.get("priority"));
+  options(bar.elements.domain, "Domain", domains, f.get("domain"));
   if (document.activeElement !== bar.elements.q) bar.elements.q.value = f.get("q") ?? "";
   const find = words(f.get("q"));
   const fits = (p) => (!f.get("owner") || ownerOf(p) === f.get("owner")) && (!f.get("priority") || p.priority === f.get("priority"))
@@ -873,7 +875,7 @@ function drawBoard() {
   bar.querySelector(".count").textContent = filtered ? `${count(shown.length)} of ${counted(all.length, "PRP")}` : counted(all.length, "PRP");
   const by = new Map(STATUSES.map(([s_]) => [s_, []]));
   for (const p of shown) (by.get(p.status) ?? by.get("new")).push(p);
-  const board = $("board").querySelector(".columns");
+  const board = $("view-board").querySelector(".columns");
   for (const column of board.children) {
     const status = column.dataset.status, list = by.get(status).sort(ORDERS[status]);
     column.classList.toggle("chosen", status === boardShown);
@@ -901,9 +903,9 @@ function boardVoid(status, filtered) {
 function prpCard(p) {
   const suspect = p.lease?.suspect || p.claim?.suspect;
   return h(`div.prp${suspect ? ".suspect" : ""}`, null,
-    h("p.top", null, prpLink(p.id, { class: "id go" }), p.priority ? chip("plain", bdi(p.priority, 12)) : null, h("span.grow"), p.since ? h("span.age", null, time(p.since, "for")) : null),
+    h("p.first", null, prpLink(p.id, { class: "id go" }), p.priority ? chip("plain", bdi(p.priority, 12)) : null, h("span.grow"), p.since ? h("span.age", null, time(p.since, "for")) : null),
     h("p.ttl", null, bdi(p.title, 200, { title: inert(p.title, 10000) })),
-    h("p.own", null, ownerOf(p) ? h("span.name", null, bdi(ownerOf(p), 40)) : h("span.faint", null, p.status === "complete" ? "" : "nobody's"),
+    h("p.own", null, ownerOf(p) ? h("span.name", null, bdi(ownerOf(p), 40)) : h("span.faint", null, ["complete", "deprecated"].includes(p.status) ? "" : "nobody's"),
       p.phase ? chip(p.phase === "completing" || p.phase === "landed" ? "busy" : "plain", bdi(p.phase, 24)) : null,
       h("span.grow"), lease(p)),
     h("p.why", null, prpWhy(p)));
@@ -911,7 +913,7 @@ function prpCard(p) {
 
 function lease(p) {
   if (p.lease) {
-    return p.lease.suspect ? chip("warn", mark("warn"), "suspect, ", time(p.lease.until, "left")) : h("span.lease", null, "lease ", time(p.lease.until, "left"));
+    return p.lease.suspect ? chip("warn", mark("warn"), "suspect ", time(p.lease.until, "for")) : h("span.lease", null, "lease ", time(p.lease.until, "left"));
   }
   return p.status === "in_progress" ? h("span.faint", null, "no claim") : null;
 }
@@ -949,7 +951,7 @@ function drawPrp() {
   const p = { ...(answer?.prp ?? {}), ...(known.prps.get(id) ?? {}) };
   const label = STATUSES.find(([v]) => v === p.status)?.[1] ?? p.status;
   const fact = (name, ...value) => (value.flat(9).some((v) => v !== null && v !== undefined && v !== "" && v !== false) ? [h("dt", null, name), h("dd", null, ...value)] : null);
-  fill($("prp"), [
+  fill($("view-prp"), [
     h("p.crumbs", null, h("a", { href: hashOf("board") }, "\u2190 Board")),
     h("header.head", null, h("h2", null, h("span.id", null, bdi(id, 60)), " ", bdi(p.title ?? "", 400)), p.status ? chip(p.status === "complete" ? "ok" : "plain", statusMark(p.status), inert(label, 30)) : null,
       p.phase ? chip("busy", bdi(p.phase, 30)) : null),
@@ -957,7 +959,7 @@ function drawPrp() {
     h("div.page", null,
       h("section.card", { "data-key": "facts", "aria-label": "Facts" }, h("h3", null, "Now"), h("dl.facts", null,
         fact("Owner", ownerOf(p) ? bdi(ownerOf(p), 80) : "nobody"),
-        fact("Claim", p.claim ? [p.claim.branch ? ["branch ", h("code", null, bdi(p.claim.branch, 80))] : null, p.claim.host ? [" on ", bdi(p.claim.host, 60)] : null, " since ", time(p.claim.since)] : null),
+        fact("Claim", p.claim ? [p.claim.branch ? ["branch ", h("code", null, bdi(p.claim.branch, 80))] : null, p.claim.host ? [" on ", bdi(p.claim.host, 60)] : null, ", taken ", time(p.claim.since)] : null),
         fact("Lease", lease(p)),
         fact("In this state", p.since ? ["for ", time(p.since, "for")] : null),
         fact("Priority", p.priority ? bdi(p.priority, 40) : null),
@@ -1007,13 +1009,13 @@ function sortedAgents() {
 function drawAgents() {
   if (!crowd) {
     crowd = new Windowed("Agents", (a) => a.name, agentRow);
-    $("agents").append(h("header.bar", null, h("h2", null, "Agents ", h("span.n")), h("output.count")),
+    $("view-agents").append(h("header.bar", null, h("h2", null, "Agents ", h("span.n")), h("output.count")),
       h("div.heads", { "aria-hidden": "true" }, ["Agent", "Role", "Holds", "Host", "Seen"].map((t) => h("span", null, t))), crowd.box, h("div.void"));
   }
   const all = sortedAgents(), suspect = all.filter((a) => a.suspect).length;
-  $("agents").querySelector(".n").textContent = count(all.length);
-  $("agents").querySelector(".count").textContent = [suspect ? `${suspect} suspect` : "", `${all.filter((a) => !a.silent).length} there`].filter(Boolean).join(", ");
-  fill($("agents").querySelector(".void"), all.length ? [] : [empty("Nobody has been seen yet.", "Any prp command is a sign of life.", "prp whoami", "prp status")]);
+  $("view-agents").querySelector(".n").textContent = count(all.length);
+  $("view-agents").querySelector(".count").textContent = [suspect ? `${suspect} suspect` : "", `${all.filter((a) => !a.silent).length} there`].filter(Boolean).join(", ");
+  fill($("view-agents").querySelector(".void"), all.length ? [] : [empty("Nobody has been seen yet.", "Any prp command is a sign of life.", "prp whoami", "prp status")]);
   crowd.box.hidden = !all.length;
   crowd.set(all);
 }
@@ -1043,7 +1045,8 @@ function eventMark(e) {
 
 /** Who did what to what, as a sentence of nodes. */
 function eventWords(e) {
-  const [, verb] = eventOf(e.event);
+  const judged = e.event === "verdict" && /\b(green|red|unknown)\b/.exec(e.detail)?.[1];
+  const verb = judged ? `has ${judged === "unknown" ? "an" : "a"} ${judged} verdict on` : eventOf(e.event)[1];
   const alone = /^[A-Z]/.test(verb); // "The store was filled", whoever did it
   const about = e.lane ? h("strong.of", null, bdi(e.lane, 40)) : e.prp ? prpLink(e.prp) : null;
   return [e.agent && !alone ? h("span.name", null, bdi(e.agent, 40)) : alone ? null : h("span.faint", null, "somebody"), alone ? verb : ` ${verb}`,
@@ -1061,7 +1064,7 @@ function detailOf(e) {
 
 function buildFeed() {
   stream = new Windowed("Events, newest first", keyOfEvent, eventRow);
-  $("feed").append(
+  $("view-feed").append(
     h("form.bar", { role: "search", "aria-label": "Filter events", "data-filter": "feed" },
       h("input.find", { type: "search", name: "q", placeholder: "Filter by text", "aria-label": "Filter by text", autocomplete: "off", spellcheck: "false" }),
       h("select", { name: "kind", "aria-label": "Kind" }, KINDS.map(([v, t]) => h("option", { value: v }, t))),
@@ -1075,7 +1078,7 @@ function buildFeed() {
       h("button.quiet", { type: "button", "data-do": "hour", "data-by": "1" }, "Later hour \u2192"),
       h("a", { href: "#feed" }, "Back to live")),
     stream.box, h("div.void"));
-  const bar = $("feed").querySelector("form");
+  const bar = $("view-feed").querySelector("form");
   bar.addEventListener("input", () => setFilter("feed", bar));
   bar.addEventListener("submit", (e) => e.preventDefault());
   $("moment").addEventListener("input", (e) => {
@@ -1097,7 +1100,7 @@ function eventRow(e) {
 
 function drawFeed() {
   if (!stream) buildFeed();
-  const f = filters.feed, bar = $("feed").querySelector("form"), find = words(f.get("q")), kind = f.get("kind") ?? "";
+  const f = filters.feed, bar = $("view-feed").querySelector("form"), find = words(f.get("q")), kind = f.get("kind") ?? "";
   if (document.activeElement !== bar.elements.q) bar.elements.q.value = f.get("q") ?? "";
   if (bar.elements.kind.value !== kind) bar.elements.kind.value = kind;
   const until = replay.from === null ? Infinity : replay.from + replay.at;
@@ -1107,7 +1110,7 @@ function drawFeed() {
   const shown = all.filter((e) => order(e) / 1e6 <= until && fits(e));
   bar.querySelector(".clear").hidden = ![...f.values()].some(Boolean);
   bar.querySelector(".count").textContent = shown.length === all.length ? counted(all.length, "event") : `${count(shown.length)} of ${counted(all.length, "event")}`;
-  const strip = $("feed").querySelector(".replay");
+  const strip = $("view-feed").querySelector(".replay");
   strip.hidden = replay.from === null;
   if (replay.from !== null) {
     $("moment").value = String(Math.round(replay.at / SECOND));
@@ -1117,7 +1120,7 @@ function drawFeed() {
     bar.elements.from.value = "";
   }
   stream.box.hidden = !shown.length;
-  fill($("feed").querySelector(".void"), shown.length ? [] : [feedVoid(all.length)]);
+  fill($("view-feed").querySelector(".void"), shown.length ? [] : [feedVoid(all.length)]);
   stream.set(shown);
 }
 
@@ -1226,7 +1229,7 @@ function route() {
   if (view in filters) filters[view] = new URLSearchParams(query ?? "");
   if (view === "feed") readHour(filters.feed.has("from") ? Date.parse(filters.feed.get("from")) : null);
   else stopPlaying();
-  for (const section of document.querySelectorAll(".view")) section.hidden = section.id !== view || !known.loaded;
+  for (const section of document.querySelectorAll(".view")) section.hidden = section.dataset.name !== view || !known.loaded;
   for (const a of document.querySelectorAll("nav.views a")) {
     if (a.dataset.view === view || (view === "prp" && a.dataset.view === "board")) a.setAttribute("aria-current", "page");
     else a.removeAttribute("aria-current");
@@ -1249,7 +1252,7 @@ function drawAll() {
   waiting = 0;
   if (!known.loaded) return;
   $("loading").hidden = true;
-  $(view).hidden = false;
+  $(`view-${view}`).hidden = false;
   VIEWS[view]();
   drawTitle();
 }
@@ -1332,7 +1335,7 @@ document.addEventListener("keydown", (e) => {
       location.hash = hashOf("board");
       route();
     }
-    $(view).querySelector(".find").focus();
+    $(`view-${view}`).querySelector(".find").focus();
   } else if (e.key === "t") {
     DEEDS.theme();
   } else if (e.key === "Escape" && view === "prp") {

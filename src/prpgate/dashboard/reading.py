@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,9 +15,9 @@ if TYPE_CHECKING:
 
     from ..config import Config
     from ..events import Event
-    from ..live import PrpState
+    from ..live import Claim, PrpState
     from ..registry import Entry
-    from .shapes import AgentShape, EventShape, PrpShape
+    from .shapes import AgentShape, EventShape, LeaseShape, PrpShape
 
 DONE = (COMPLETE, DEPRECATED)
 TIMES = {
@@ -65,25 +67,36 @@ def agent_shape(a: Entry) -> AgentShape:
     }
 
 
-def prp_shape(p: PrpState, now_ms: int, config: Config, waits: Callable[[str], str | None]) -> PrpShape:
-    """A PRP as the board shows it. `waits` says which PRP an id names while that one is not done, else None."""
-    shape: dict[str, Any] = ops.prp_json(p)
+def waited_for(p: PrpState) -> list[str]:
+    """Ids that stand between a PRP and its start: what it depends on, and the PRP that a block names."""
     named = p.marks.get("blocked", {}).get("by")
-    if p.status in DONE:
-        shape["blocked_by"] = []
-    else:
-        shape["blocked_by"] = [
-            w for d in dict.fromkeys([*p.depends_on, *([named] if named else [])]) if (w := waits(d))
-        ]
-    shape["lease"] = p.claim and {
-        "until": ops.iso(now_ms + (p.claim.over_s if p.claim.suspect else p.claim.deadline_s) * 1000),
-        "suspect": p.claim.suspect,
-        "age_s": max(0, (now_ms - p.claim.since_ms) // 1000),
-    }
+    return list(dict.fromkeys([*p.depends_on, *([str(named)] if named else [])]))
+
+
+def prp_shape(p: PrpState, skew_ms: float, config: Config, unfinished: Callable[[str], str | None]) -> PrpShape:
+    """A PRP as the board shows it. `unfinished` says which PRP an id names while that one is not done, else None.
+    `skew_ms`: the server's clock is so much ahead of ours."""
+    shape: dict[str, Any] = ops.prp_json(p)
+    waits = [] if p.status in DONE else [unfinished(i) for i in waited_for(p)]
+    shape["blocked_by"] = [i for i in waits if i is not None]
+    shape["lease"] = p.claim and lease(p.claim, skew_ms)
     shape["since"] = since(p)
     shape["evidence"] = evidence(p.fields)
     shape["domain"] = domain(p.id, config)
     return cast("PrpShape", shape)
+
+
+def lease(claim: Claim, skew_ms: float) -> LeaseShape:
+    """Until when a claim stands. A suspect one is over already; it ends when anybody may take the PRP."""
+    ends = over_ms(claim) - skew_ms
+    age_s = time.time() - (claim.since_ms - skew_ms) / 1000
+    return {"until": ops.iso(ends), "suspect": claim.suspect, "age_s": max(0, int(age_s))}
+
+
+def over_ms(claim: Claim) -> int:
+    """When a claim becomes suspect, or ends when it is suspect: by the server's clock."""
+    kept = json.loads(claim.raw)
+    return int(kept.get("over", kept["deadline"]) if claim.suspect else kept["deadline"])
 
 
 def since(p: PrpState) -> str | None:

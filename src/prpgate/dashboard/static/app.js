@@ -3,6 +3,7 @@
 
 const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 const EVENTS_KEPT = 5000; // in this page; the store keeps about 10,000 of each stream
+const GAP = 50; // ms at least between two drawings
 const PAGE = 500; // events asked for at once
 const SILENCE = 25 * SECOND; // without a `beat`, once one was heard: the connection is gone
 const RETRY = [250, 500, 1000, 2000, 4000];
@@ -1238,23 +1239,27 @@ function route() {
   drawAll();
 }
 
-let waiting = 0;
+let waiting = 0, drawnAt = 0;
 
-/** Draw before the next frame; a page that nobody sees a moment later. */
+/** Draw at once; what comes in quick succession is drawn together. Frames are not waited for: a window that nobody looks
+ *  at gets few. */
 function soon() {
   if (waiting) return;
-  waiting = 1;
-  if (document.hidden) setTimeout(drawAll, 100);
-  else requestAnimationFrame(drawAll);
+  const rest = drawnAt + GAP - performance.now();
+  if (rest <= 0) drawAll();
+  else waiting = setTimeout(drawAll, rest);
 }
 
 function drawAll() {
+  clearTimeout(waiting);
   waiting = 0;
-  if (!known.loaded) return;
-  $("loading").hidden = true;
-  $(`view-${view}`).hidden = false;
-  VIEWS[view]();
-  drawTitle();
+  if (known.loaded) {
+    $("loading").hidden = true;
+    $(`view-${view}`).hidden = false;
+    VIEWS[view]();
+    drawTitle();
+  }
+  drawnAt = performance.now(); // after it, so that a slow drawing leaves time for everything else
 }
 
 const THEMES = ["auto", "light", "dark"];

@@ -108,7 +108,7 @@ class Dashboard:
             text=True,
         )
         assert self.process.stdout is not None
-        self.told: dict[str, Any] = json.loads(self.process.stdout.readline())
+        self.link: str | None = json.loads(self.process.stdout.readline())["url"]
 
     @property
     def address(self) -> str:
@@ -127,9 +127,10 @@ class Dashboard:
                 self.process = None
 
     def log_in(self, context: BrowserContext) -> Page:
-        """Take the one-time link, as the person would who reads it in the terminal."""
+        """Take a one-time link, as the person would who reads it in the terminal."""
         page = context.new_page()
-        page.goto(self.told["url"])
+        page.goto(self.link or str(json.loads(self.clone.prp("dashboard", "--json").out)["url"]))
+        self.link = None
         return page
 
 

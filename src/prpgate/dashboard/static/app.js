@@ -957,7 +957,7 @@ function drawPrp() {
     h("header.head", null, h("h2", null, h("span.id", null, bdi(id, 60)), " ", bdi(p.title ?? "", 400)), p.status ? chip(p.status === "complete" ? "ok" : "plain", statusMark(p.status), inert(label, 30)) : null,
       p.phase ? chip("busy", bdi(p.phase, 30)) : null),
     error ? h("div.sign", null, h("p", null, error), h("p", null, command("prp list"))) : null,
-    h("div.page", null,
+    error && !answer ? null : h("div.page", null,
       h("section.card", { "data-key": "facts", "aria-label": "Facts" }, h("h3", null, "Now"), h("dl.facts", null,
         fact("Owner", ownerOf(p) ? bdi(ownerOf(p), 80) : "nobody"),
         fact("Claim", p.claim ? [p.claim.branch ? ["branch ", h("code", null, bdi(p.claim.branch, 80))] : null, p.claim.host ? [" on ", bdi(p.claim.host, 60)] : null, ", taken ", time(p.claim.since)] : null),
@@ -1044,23 +1044,34 @@ function eventMark(e) {
   return mark(eventOf(e.event)[0]);
 }
 
+/** What a script wrote as JSON into the detail of an event, if it did. */
+function insideOf(e) {
+  if (!String(e.detail).startsWith("{")) return {};
+  try {
+    const told = JSON.parse(e.detail);
+    return told && typeof told === "object" ? told : {};
+  } catch {
+    return {};
+  }
+}
+
+const shaOf = (e) => e.sha ?? (typeof insideOf(e).sha === "string" ? insideOf(e).sha : null);
+const shaCode = (sha) => h("code", { title: inert(sha) }, inert(sha, 7).slice(0, 7));
+
 /** Who did what to what, as a sentence of nodes. */
 function eventWords(e) {
   const judged = e.event === "verdict" && /\b(green|red|unknown)\b/.exec(e.detail)?.[1];
   const verb = judged ? `has ${judged === "unknown" ? "an" : "a"} ${judged} verdict on` : eventOf(e.event)[1];
   const alone = /^[A-Z]/.test(verb); // "The store was filled", whoever did it
-  const about = e.lane ? h("strong.of", null, bdi(e.lane, 40)) : e.prp ? prpLink(e.prp) : null;
+  const about = e.lane ? h("strong.of", null, bdi(e.lane, 40)) : e.prp ? prpLink(e.prp) : shaOf(e) ? shaCode(shaOf(e)) : null;
   return [e.agent && !alone ? h("span.name", null, bdi(e.agent, 40)) : alone ? null : h("span.faint", null, "somebody"), alone ? verb : ` ${verb}`,
     about ? [" ", about] : null, e.to ? [" to ", bdi(e.to, 40)] : null, e.lane && e.prp ? [" ", prpLink(e.prp)] : null];
 }
 
 function detailOf(e) {
-  if (!String(e.detail).startsWith("{")) return e.detail;
-  try {
-    return Object.values(JSON.parse(e.detail)).filter((v) => ["string", "number"].includes(typeof v)).join(", ") || e.detail;
-  } catch {
-    return e.detail;
-  }
+  const { reason, agent, by, class: klass, result, name } = insideOf(e);
+  const told = [reason, agent, name, by ? `by ${by}` : null, result, klass].filter((v) => typeof v === "string" || typeof v === "number");
+  return told.length ? told.join(", ") : e.detail;
 }
 
 function buildFeed() {
@@ -1095,7 +1106,7 @@ function eventRow(e) {
     h("span.at", null, time(at, replay.from ? "at" : "ago")),
     eventMark(e),
     h("p.words", null, eventWords(e)),
-    h("p.detail", null, detailOf(e) ? bdi(detailOf(e), 300) : null, e.sha ? [" ", h("code", { title: inert(e.sha) }, inert(e.sha, 10).slice(0, 10))] : null),
+    h("p.detail", null, detailOf(e) ? bdi(detailOf(e), 300) : null, e.lane && e.sha ? [" ", shaCode(e.sha)] : null),
     h("button.go.quiet", { type: "button", "data-do": "event", "data-event": keyOfEvent(e), "aria-label": `All of it: ${inert(e.agent ?? "", 40)} ${inert(e.event, 40)} ${inert(e.prp ?? e.lane ?? "", 40)}` }, h("code", null, inert(e.event, 24))));
 }
 
@@ -1187,7 +1198,7 @@ function showEvent(key) {
   const row = (name, value) => (value ? [h("dt", null, name), h("dd", null, value)] : null);
   fill(box, [h("form", { method: "dialog" }, h("h2", { id: "one-title" }, eventMark(e), bdi(e.event, 40)), h("button.quiet", { type: "submit" }, "Close")),
     h("dl.facts", null, row("When", [ABSOLUTE.format(order(e) / 1e6), " (", time(order(e) / 1e6), ")"]), row("Who", e.agent && bdi(e.agent, 10000)), row("Lane", e.lane && bdi(e.lane, 1000)),
-      row("PRP", e.prp && prpLink(e.prp)), row("To", e.to && bdi(e.to, 1000)), row("Commit", e.sha && h("code", null, inert(e.sha))), row("Fence", e.fence), row("Reason", detailOf(e) && bdi(detailOf(e), 10000)), row("Event", h("code", null, inert(e.id))))]);
+      row("PRP", e.prp && prpLink(e.prp)), row("To", e.to && bdi(e.to, 1000)), row("Commit", shaOf(e) && h("code", null, inert(shaOf(e)))), row("Fence", e.fence), row("Reason", e.detail && bdi(e.detail, 10000)), row("Event", h("code", null, inert(e.id))))]);
   box.showModal();
 }
 

@@ -56,7 +56,7 @@ def make(feed: Feed, fanout: Fanout, let_go: Callable[[Any], None]) -> Starlette
     async def live(request: Request) -> Response:
         return await stream.respond(request, feed, fanout, let_go)
 
-    return Starlette(
+    made = Starlette(
         routes=[
             Route("/", index),
             Route("/events", live),
@@ -67,6 +67,8 @@ def make(feed: Feed, fanout: Fanout, let_go: Callable[[Any], None]) -> Starlette
         ],
         exception_handlers={StoreDown: _away, UserError: _wrong},
     )
+    made.router.redirect_slashes = False  # what is not there is not looked for nearby
+    return made
 
 
 def error(status: int, code: str, message: str, hint: str | None = None) -> Response:

@@ -28,7 +28,7 @@ def dashboard(args: argparse.Namespace, out: Output) -> int:
     for name in EXTRA:
         if importlib.util.find_spec(name) is None:
             raise say.no_extra(name)
-    if args.port is not None and not 1024 <= args.port <= 65535:
+    if args.port is not None and args.port != 0 and not 1024 <= args.port <= 65535:
         raise say.bad_port(args.port)
     token = args.token or os.environ.get("PRP_DASHBOARD_TOKEN") or None
     if token is not None and len(token) < say.LEAST_TOKEN:

@@ -23,6 +23,7 @@ class Frame(NamedTuple):
 
     body: bytes
     cursor: Cursor | None  # read up to there once this is taken; None for what is no part of the streams
+    moves: bool = False  # it tells of events; else what it tells was changed by time alone, or by nobody
 
 
 class Client:

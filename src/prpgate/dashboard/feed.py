@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..events import Event
     from ..ops import Session
     from ..store.client import Store
+    from .cursor import Cursor
     from .shapes import ChangeShape, StoreShape
 
 BLOCK_S = 2.0  # at most: and how soon a lane that was never used before, or an emptied store, is noticed
@@ -36,11 +37,10 @@ PAGE = 500  # events of one stream at once
 MAILBOXES = 200  # that are listened to, so that unread messages show
 
 
-def frame(name: str, data: object, board: Board | None = None) -> Frame:
-    """A server-sent event; with a board, one that moves the cursor to where it has read."""
-    cursor = board.cursor() if board else None
+def frame(name: str, data: object, cursor: Cursor | None = None, *, moves: bool = False) -> Frame:
+    """A server-sent event; with a cursor, one that a page may go on from."""
     head = f"id: {cursor}\n".encode() if cursor else b""
-    return Frame(head + b"event: " + name.encode() + b"\ndata: " + dump(data) + b"\n\n", cursor)
+    return Frame(head + b"event: " + name.encode() + b"\ndata: " + dump(data) + b"\n\n", cursor, moves)
 
 
 class Feed:
@@ -126,7 +126,8 @@ class Feed:
                 ran, mail = ran or key == keys.gate_runs, mail or key != keys.gate_runs
         if time.monotonic() - self._looked_at > BLOCK_S:
             self._looked_at = time.monotonic()
-            self._look_around()
+            if not self._look_around():
+                return
         if any(e.event == "rebuilt" for e in happened):
             self._begin_anew()
             return
@@ -134,18 +135,21 @@ class Feed:
         change = self.board.change(self.store, happened, gate_ran=ran, mail=mail)
         if change is not None:
             self._tell(change)
+            if change["agents"]:
+                self._listen()
 
     def _tell(self, change: ChangeShape) -> None:
         self._told_at = time.monotonic()
-        self.publish(frame("change", change, self.board))
+        self.publish(frame("change", change, self.board.cursor(), moves=bool(change["events"])))
 
-    def _look_around(self) -> None:
-        """Is it still the same store, and is there a lane that was never used before?"""
+    def _look_around(self) -> bool:
+        """Is there a lane that was never used before, and is it still the same store? False: all was read anew."""
         if not self.board.same_store(self.store):
             self.store.check_still_ours()
             self._begin_anew()
+            return False
         self.board.new_lanes(self.store)
-        self._listen()
+        return True
 
     def _listen(self) -> None:
         """To the mail of everybody who is known, and to runs of the gate: that something came, not what."""
@@ -192,4 +196,4 @@ class Feed:
         self.board.fill(self.store)
         self._signals.clear()
         self._listen()
-        self.publish(frame("reset", {}, self.board))
+        self.publish(frame("reset", {}, self.board.cursor()))

@@ -69,7 +69,7 @@ def agent_shape(a: Entry) -> AgentShape:
 
 def waited_for(p: PrpState) -> list[str]:
     """Ids that stand between a PRP and its start: what it depends on, and the PRP that a block names."""
-    named = p.marks.get("blocked", {}).get("by")
+    named = p.marks.get("blocked", {}).get("waits_for")
     return list(dict.fromkeys([*p.depends_on, *([str(named)] if named else [])]))
 
 

@@ -13,9 +13,7 @@ from ..errors import StoreDown
 from ..messages import dashboard as say
 from . import cursor as cursors
 from .cursor import NOTHING, PRPS, Cursor
-from .fanout import Frame
 from .feed import frame
-from .prps import dump
 from .shapes import SCHEMA
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ..events import Event
-    from .fanout import Client, Fanout
+    from .fanout import Client, Fanout, Frame
     from .feed import Feed
 
 HEARTBEAT_S = 10
@@ -62,18 +60,14 @@ async def _bodies(feed: Feed, fanout: Fanout, asked: str, let_go: Callable[[], N
         return
     try:
         yield f"retry: {RETRY_MS}\n\n".encode()
-        at = client.at
-        wanted = cursors.parse(asked)
-        if at is None or (wanted is None and not asked):
-            wanted = at
-        elif wanted is None:
-            yield _reset(at).body
-            wanted = at
+        at, wanted = client.at, cursors.parse(asked)
+        if asked and wanted is None and at is not None:
+            yield frame("reset", {}, at).body
         async for body in _missed(feed, client, at, wanted):
             yield body
         while (one := await client.next()) is not None:
-            if wanted is not None and one.cursor is not None:
-                if wanted.covers(one.cursor) and wanted.tip == one.cursor.tip:
+            if wanted is not None and one.moves and one.cursor is not None:
+                if wanted.covers(one.cursor):  # the state that the page has was read after this was queued
                     continue
                 wanted = None
             yield one.body
@@ -89,7 +83,7 @@ async def _missed(feed: Feed, client: Client, at: Cursor | None, wanted: Cursor 
             said = feed.said
             yield frame("store", said).body
         try:
-            if at is not None and wanted is not None and not wanted.covers(at):
+            if at is not None and wanted is not None and not (wanted.covers(at) and wanted.tip == at.tip):
                 yield (await run_in_threadpool(catch_up, feed, at, wanted)).body
             return
         except StoreDown:
@@ -98,33 +92,29 @@ async def _missed(feed: Feed, client: Client, at: Cursor | None, wanted: Cursor 
             await asyncio.sleep(events.BACK_S)
 
 
-def _reset(at: Cursor) -> Frame:
-    return Frame(f"id: {at}\nevent: reset\ndata: {{}}\n\n".encode(), at)
-
-
 def catch_up(feed: Feed, at: Cursor, wanted: Cursor) -> Frame:
     """What happened from `wanted` up to `at`, in one frame; a reset where that cannot be told whole. Raises
     StoreDown."""
     if not at.covers(wanted) or at.tip != wanted.tip:
-        return _reset(at)
+        return frame("reset", {}, at)
     store, lanes = feed.store, {cursors.stream_of(n): n for n in feed.board.lanes}
     client: Any = store.redis
     happened: list[Event] = []
     for stream, upto in at.ids:
         lane, after = lanes.get(stream), wanted.of(stream)
         if lane is None and stream != PRPS:
-            return _reset(at)
+            return frame("reset", {}, at)
         if after == upto:
             continue
         key = store.keys.events if lane is None else store.keys.lane(lane).log
         with store.faults():
             there = client.xlen(key) < SURELY_WHOLE if after == NOTHING else client.xrange(key, after, after)
         if not there:
-            return _reset(at)
+            return frame("reset", {}, at)
         happened += events.between(store, lane, after, upto, MOST_MISSED + 1 - len(happened))
         if len(happened) > MOST_MISSED:
-            return _reset(at)
+            return frame("reset", {}, at)
     happened.sort(key=lambda e: events.order(e.id))
     with feed.board.lock:
         change = feed.board.since(happened)
-    return Frame(f"id: {at}\nevent: change\ndata: ".encode() + dump(change) + b"\n\n", at)
+    return frame("change", change, at, moves=True)

@@ -53,14 +53,15 @@ def ledger(titles: dict[str, tuple[str, str]] = TITLES) -> str:
 class Shop(World):
     """A world whose first clone, ana's, has run `prp init` and pushed."""
 
-    def __init__(self, folder: Path, text: str | None = None, settings: str = "") -> None:
+    def __init__(
+        self, folder: Path, text: str | None = None, *, project: str = "", files: dict[str, str] | None = None
+    ) -> None:
         super().__init__(folder)
         self.ana = self.clone("ana", first=True)
-        if text != "":
-            self.ana.commit_files("Ledger", {LEDGER: ledger() if text is None else text})
-            self.ana.git("push", "-q")
-        self.ana.prp("init", "--yes")
-        toml = self.ana.read("prp.toml") + settings + '\n[[smoke]]\nname = "quick"\nrun = "test -f README"\n'
+        self.ana.commit_files("Ledger", {LEDGER: ledger() if text is None else text, **(files or {})})
+        self.ana.git("push", "-q")
+        self.ana.prp("init", "--yes", *(("--project", project) if project else ()))
+        toml = self.ana.read("prp.toml") + '\n[[smoke]]\nname = "quick"\nrun = "test -f README"\n'
         self.ana.commit_files("Use prpgate", {"prp.toml": toml})
         self.ana.git("push", "-q")
 
@@ -75,7 +76,7 @@ class Shop(World):
 
     def newest(self, event: str, lane: str | None = None) -> events.Event:
         """The newest event of that name, of PRPs or of a lane."""
-        session = Session(str(self.ana.path))
+        session = Session(str(self.ana.path), agent="ana")
         try:
             return next(e for e in reversed(events.tail(session.store(), 50, lane=lane)) if e.event == event)
         finally:

@@ -285,10 +285,9 @@ const known = {
   events: [], seen: new Set(), // newest first
 };
 
-const order = (e) => {
-  const [ms, n] = String(e.id).split("-");
-  return Number(ms) * 1e6 + Number(n || 0);
-};
+const msOf = (e) => Number.parseInt(e.id, 10) || 0;
+const placeOf = (e) => Number.parseInt(String(e.id).split("-")[1], 10) || 0; // within its millisecond
+const newestFirst = (a, b) => msOf(b) - msOf(a) || placeOf(b) - placeOf(a);
 const keyOfEvent = (e) => `${e.id} ${e.lane ?? ""} ${e.event}`;
 const byId = (a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 const count = (n) => n.toLocaleString("en");
@@ -300,7 +299,7 @@ function addEvents(list) {
   const fresh = list.filter((e) => !known.seen.has(keyOfEvent(e)));
   if (!fresh.length) return;
   for (const e of fresh) known.seen.add(keyOfEvent(e));
-  known.events = [...fresh, ...known.events].sort((a, b) => order(b) - order(a));
+  known.events = [...fresh, ...known.events].sort(newestFirst);
   for (const e of known.events.splice(EVENTS_KEPT)) known.seen.delete(keyOfEvent(e));
 }
 
@@ -388,6 +387,7 @@ function follow() {
   source.addEventListener("open", () => {
     heard();
     link.tries = 0;
+    link.why = "";
     show("live");
   });
   source.addEventListener("change", (m) => {
@@ -604,7 +604,7 @@ const empty = (title, text, ...commands) => h("div.empty", null, h("p.what", nul
 
 function laneCard(lane) {
   const id = `lane-${lane.name}`;
-  return h("article.card.lane", { "data-key": id, "data-lane": inert(lane.name, 200), "aria-label": `Lane ${inert(lane.name, 100)}` },
+  return h("article.card.lane", { "data-key": id, "aria-label": `Lane ${inert(lane.name, 100)}` },
     h("header.head", null,
       h("h2", null, bdi(lane.name, 80)),
       lane.closed ? chip("bad", mark("closed"), "Closed") : chip("ok", mark("open"), "Open"),
@@ -631,9 +631,15 @@ function closedSign(lane) {
     h("p.why", null, bdi(c.reason, 400)),
     h("p.by", null, "Closed by ", h("strong", null, bdi(c.by, 60)), " ", time(c.since), ". Only fixes land until it is open again."),
     h("ul.ways", null,
-      h("li", null, h("span", null, "Take back what broke it"), command("prp land --revert")),
+      brokenBy(lane) ? h("li", null, h("span", null, "Take back what broke it"), command("prp land --revert")) : null,
       h("li", null, h("span", null, "Land a hotfix"), command('prp land --hotfix "why"')),
       h("li", null, h("span", null, "Open it by hand"), command(`prp lane open ${quote(lane.name)} --reason "why"`))));
+}
+
+/** The landing that closed it: the last one judged before was red. */
+function brokenBy(lane) {
+  const judged = (lane.today ?? []).filter((l) => ["green", "red"].includes(l.verdict) && stamp(l.time) <= stamp(lane.closed.since));
+  return judged.at(-1)?.verdict === "red";
 }
 
 function holder(lane) {
@@ -678,7 +684,7 @@ function line(lane) {
           kind === "hotfix" ? chip("bad", mark("warn"), "hotfix") : kept ? chip("idle", mark("pending"), "place kept") : chip("plain", mark("live"), "waiting"),
           t.reason ? bdi(t.reason, 120, { class: "reason" }) : null,
           h("span.waits", null, "for ", time(t.since, "for")),
-          h("span.eta", null, typeof t.eta_s === "number" ? ["turn ", time(etaOf(lane, t), "in")] : "turn unknown"));
+          h("span.eta", null, lane.closed && kind !== "hotfix" ? "once it is open" : typeof t.eta_s === "number" ? ["turn ", time(etaOf(lane, t), "in")] : "turn unknown"));
       }))
       : h("p.none", null, "Nobody waits. ", command("prp land"), " waits in line by itself."));
 }
@@ -701,7 +707,7 @@ function landings(lane) {
     all.length
       ? [
         h("p.legend", null, Object.keys(VERDICTS).filter((v) => counts[v] || v !== "pending").map((v) => h("span", { "data-key": v }, mark(v), `${counts[v]} ${VERDICTS[v]}`))),
-        h("div.strip", { "data-lane": inert(lane.name, 200), role: "group", "aria-label": "Landings, oldest first; arrow keys move" },
+        h("div.strip", { "data-lane": lane.name, role: "group", "aria-label": "Landings, oldest first; arrow keys move" },
           all.length > most ? h("span.earlier", null, `+${all.length - most}`) : null,
           shown.map((l) => h("button.tile", {
             type: "button", "data-key": l.sha, "data-do": "pick", "data-sha": l.sha, "data-verdict": verdictOf(l), tabindex: l === one ? 0 : -1,
@@ -778,8 +784,8 @@ function justNow() {
   return h("section.card.just", { "data-key": "just", "aria-label": "Just happened" },
     h("h2", null, "Just happened"),
     known.events.length
-      ? h("ul.happened", null, known.events.slice(0, 9).map((e) => h("li", { "data-key": keyOfEvent(e) }, eventMark(e),
-        h("div.body", null, h("p.words", null, eventWords(e)), e.detail ? h("p.detail", null, bdi(detailOf(e), 110)) : null), time(Number(order(e) / 1e6)))))
+      ? h("ul.happened", null, known.events.slice(0, 8).map((e) => h("li", { "data-key": keyOfEvent(e) }, eventMark(e),
+        h("div.body", null, h("p.words", null, eventWords(e)), e.detail && !isRev(e.detail) ? h("p.detail", null, bdi(detailOf(e), 110)) : null), time(msOf(e)))))
       : empty("Nothing has happened yet.", "The first claim or push is the first line here.", "prp next --claim"),
     known.events.length ? h("p.more", null, h("a", { href: "#feed" }, "The whole feed")) : null);
 }
@@ -886,6 +892,7 @@ function drawBoard() {
     nothing.hidden = list.length > 0;
     columns.get(status).box.hidden = !list.length;
     fill(nothing, list.length ? [] : [boardVoid(status, filtered)]);
+    columns.get(status).box.classList.toggle("short", !list.some(hasWhy)); // no row needs its last line
     columns.get(status).set(list);
   }
 }
@@ -918,6 +925,8 @@ function lease(p) {
   }
   return p.status === "in_progress" ? h("span.faint", null, "no claim") : null;
 }
+
+const hasWhy = (p) => Boolean(p.blocked || p.assigned || p.blocked_by?.length || p.evidence?.length);
 
 function prpWhy(p) {
   const found = [];
@@ -961,7 +970,7 @@ function drawPrp() {
       h("section.card", { "data-key": "facts", "aria-label": "Facts" }, h("h3", null, "Now"), h("dl.facts", null,
         fact("Owner", ownerOf(p) ? bdi(ownerOf(p), 80) : "nobody"),
         fact("Claim", p.claim ? [p.claim.branch ? ["branch ", h("code", null, bdi(p.claim.branch, 80))] : null, p.claim.host ? [" on ", bdi(p.claim.host, 60)] : null, ", taken ", time(p.claim.since)] : null),
-        fact("Lease", lease(p)),
+        fact("Lease", p.lease && !p.lease.suspect ? time(p.lease.until, "left") : lease(p)),
         fact("In this state", p.since ? ["for ", time(p.since, "for")] : null),
         fact("Priority", p.priority ? bdi(p.priority, 40) : null),
         fact("Domain", p.domain ? bdi(p.domain, 60) : null),
@@ -991,7 +1000,7 @@ function recorded(p, fact) {
 function moment(m) {
   const what = inert(String(m.what).replaceAll("-", " "), 80);
   return h("li", { "data-key": `${m.at_ms} ${m.kind} ${m.what} ${m.sha ?? ""}` },
-    mark(m.kind === "verdict" ? (/\bgreen\b/.test(`${m.what} ${m.detail}`) ? "green" : /\bred\b/.test(`${m.what} ${m.detail}`) ? "red" : "unknown") : { commit: "dot", landing: "push" }[m.kind] ?? eventOf(m.what)[0]),
+    mark(m.kind === "verdict" ? (/\bgreen\b/.test(`${m.what} ${m.detail}`) ? "green" : /\bred\b/.test(`${m.what} ${m.detail}`) ? "red" : "unknown") : m.kind === "commit" ? "dot" : eventOf(m.what)[0]),
     h("div.body", null, h("p.words", null, h("strong", null, what), m.agent ? [" by ", bdi(m.agent, 60)] : null, m.sha ? [" ", h("code", { title: inert(m.sha) }, inert(m.sha, 10).slice(0, 10))] : null, m.status ? [" ", chip("plain", inert(m.status, 30))] : null),
       m.detail ? h("p.detail", null, bdi(m.detail, 400)) : null),
     h("span.when", null, h("span.kind", null, inert(m.kind, 20)), time(Number(m.at_ms))));
@@ -1068,6 +1077,8 @@ function eventWords(e) {
     about ? [" ", about] : null, e.to ? [" to ", bdi(e.to, 40)] : null, e.lane && e.prp ? [" ", prpLink(e.prp)] : null];
 }
 
+const isRev = (text) => /^\d+-[0-9a-f]{8}$/.test(text ?? "");
+
 function detailOf(e) {
   const { reason, agent, by, class: klass, result, name } = insideOf(e);
   const told = [reason, agent, name, by ? `by ${by}` : null, result, klass].filter((v) => typeof v === "string" || typeof v === "number");
@@ -1101,12 +1112,12 @@ function buildFeed() {
 }
 
 function eventRow(e) {
-  const at = Math.floor(order(e) / 1e6);
+  const at = msOf(e);
   return h("div.event", null,
     h("span.at", null, time(at, replay.from ? "at" : "ago")),
     eventMark(e),
     h("p.words", null, eventWords(e)),
-    h("p.detail", null, detailOf(e) ? bdi(detailOf(e), 300) : null, e.lane && e.sha ? [" ", shaCode(e.sha)] : null),
+    h("p.detail", null, isRev(e.detail) ? h("code", null, `rev ${e.detail}`) : detailOf(e) ? bdi(detailOf(e), 300) : null, e.lane && e.sha ? [" ", shaCode(e.sha)] : null),
     h("button.go.quiet", { type: "button", "data-do": "event", "data-event": keyOfEvent(e), "aria-label": `All of it: ${inert(e.agent ?? "", 40)} ${inert(e.event, 40)} ${inert(e.prp ?? e.lane ?? "", 40)}` }, h("code", null, inert(e.event, 24))));
 }
 
@@ -1119,7 +1130,7 @@ function drawFeed() {
   const all = replay.from === null ? known.events : replay.events;
   const fits = (e) => (!kind || eventOf(e.event)[2] === kind)
     && find.every((w) => `${e.event}\n${e.agent ?? ""}\n${e.prp ?? ""}\n${e.lane ?? ""}\n${e.sha ?? ""}\n${e.detail}\n${e.to ?? ""}`.toLowerCase().includes(w));
-  const shown = all.filter((e) => order(e) / 1e6 <= until && fits(e));
+  const shown = all.filter((e) => msOf(e) <= until && fits(e));
   bar.querySelector(".clear").hidden = ![...f.values()].some(Boolean);
   bar.querySelector(".count").textContent = shown.length === all.length ? counted(all.length, "event") : `${count(shown.length)} of ${counted(all.length, "event")}`;
   const strip = $("view-feed").querySelector(".replay");
@@ -1168,7 +1179,7 @@ async function readHour(from) {
     if (replay.from !== from) return;
     replay.state = `The hour could not be read: ${inert(error.message)}`;
   }
-  replay.events = [...found.values()].sort((a, b) => order(b) - order(a));
+  replay.events = [...found.values()].sort(newestFirst);
   soon();
 }
 
@@ -1197,7 +1208,7 @@ function showEvent(key) {
   const box = $("one") ?? document.body.appendChild(h("dialog", { id: "one", "aria-labelledby": "one-title" }));
   const row = (name, value) => (value ? [h("dt", null, name), h("dd", null, value)] : null);
   fill(box, [h("form", { method: "dialog" }, h("h2", { id: "one-title" }, eventMark(e), bdi(e.event, 40)), h("button.quiet", { type: "submit" }, "Close")),
-    h("dl.facts", null, row("When", [ABSOLUTE.format(order(e) / 1e6), " (", time(order(e) / 1e6), ")"]), row("Who", e.agent && bdi(e.agent, 10000)), row("Lane", e.lane && bdi(e.lane, 1000)),
+    h("dl.facts", null, row("When", [ABSOLUTE.format(msOf(e)), " (", time(msOf(e)), ")"]), row("Who", e.agent && bdi(e.agent, 10000)), row("Lane", e.lane && bdi(e.lane, 1000)),
       row("PRP", e.prp && prpLink(e.prp)), row("To", e.to && bdi(e.to, 1000)), row("Commit", shaOf(e) && h("code", null, inert(shaOf(e)))), row("Fence", e.fence), row("Reason", e.detail && bdi(e.detail, 10000)), row("Event", h("code", null, inert(e.id))))]);
   box.showModal();
 }
@@ -1250,18 +1261,19 @@ function route() {
   drawAll();
 }
 
-let waiting = 0, drawnAt = 0;
+let waiting = 0, restUntil = 0;
 
 /** Draw at once; what comes in quick succession is drawn together. Frames are not waited for: a window that nobody looks
  *  at gets few. */
 function soon() {
   if (waiting) return;
-  const rest = drawnAt + GAP - performance.now();
+  const rest = restUntil - performance.now();
   if (rest <= 0) drawAll();
   else waiting = setTimeout(drawAll, rest);
 }
 
 function drawAll() {
+  const began = performance.now();
   clearTimeout(waiting);
   waiting = 0;
   if (known.loaded) {
@@ -1270,7 +1282,8 @@ function drawAll() {
     VIEWS[view]();
     drawTitle();
   }
-  drawnAt = performance.now(); // after it, so that a slow drawing leaves time for everything else
+  const took = performance.now() - began;
+  restUntil = performance.now() + Math.max(GAP, 2 * took); // a slow drawing leaves time for everything else
 }
 
 const THEMES = ["auto", "light", "dark"];
@@ -1310,7 +1323,7 @@ const DEEDS = {
     form.elements.q.focus();
   },
   pick: (node) => {
-    picked.set(known.lanes.has(node.parentNode.dataset.lane) ? node.parentNode.dataset.lane : "", node.dataset.sha);
+    picked.set(node.parentNode.dataset.lane, node.dataset.sha);
     soon();
   },
   event: (node) => showEvent(node.dataset.event),

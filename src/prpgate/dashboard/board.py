@@ -115,7 +115,11 @@ class Board:
             for e in happened:
                 if e.lane and (lane := self.lanes.get(e.lane)):
                     lane.day.take(e)
-            lanes = self._read_lanes(store, {*names, *self.lanes} if gate_ran or look_round else names)
+            if judged := any(e.event == "verdict" and not e.lane for e in happened):  # of a tree, wherever that landed
+                for lane in self.lanes.values():
+                    lane.day.ask_again()
+            every = gate_ran or look_round or judged
+            lanes = self._read_lanes(store, {*names, *self.lanes} if every else names)
             changed, gone = self.prps.read(store, ids) if ids or look_at_tip or look_round else ([], [])
             if happened or mail or lanes or changed or look_round:
                 self.agents.touch()

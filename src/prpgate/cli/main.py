@@ -304,6 +304,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         ),
         "notify test": Verb("notify:test", "deliver a test from here, now"),
         "notify allow": Verb("notify:allow", "let this clone run the command that the lane's prp.toml names", (YES,)),
+    },
     "Screens": {
         "dashboard": Verb(
             ".dashboard.command:dashboard",

@@ -419,6 +419,10 @@ def test_the_verbs(project: Project) -> None:
     assert json.loads(ana.prp("agent-hooks", "install", "--claude-code", "--json").out)["did"] == "written"
     assert json.loads(ana.prp("agent-hooks", "install", "--claude-code", "--json").out)["did"] == "unchanged"
     assert json.loads(ana.prp("agent-hooks", "show", "--json").out)["next_action"] is None
+    assert "our hooks are in it" in ana.prp("doctor").out
+    settings = ana.path / agent_hooks.LOCAL
+    settings.write_text(settings.read_text().replace(sys.executable, "/old/python"))
+    assert "from another installation" in ana.prp("doctor").out
     ana.prp("agent-hooks", "install", "--claude-code", "--shared")
     assert (ana.path / ".claude/settings.json").exists()
     assert json.loads(ana.prp("agent-hooks", "remove", "--shared", "--json").out)["did"] == "removed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -203,6 +204,34 @@ def test_what_answers_nonsense_is_no_store(refusing: tuple[Project, Clone]) -> N
         thread.join()
 
 
+@contextlib.contextmanager
+def tcp(path: str) -> Iterator[int]:
+    """A port of loopback that leads to a Unix socket."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        """One exchange after the other; each is one request and one reply here."""
+        with contextlib.suppress(OSError):
+            while True:
+                peer, _ = listener.accept()
+                with peer, socket.socket(socket.AF_UNIX) as behind:
+                    behind.connect(path)
+                    behind.settimeout(0.3)
+                    behind.sendall(peer.recv(1_000_000))
+                    with contextlib.suppress(TimeoutError):
+                        while data := behind.recv(65536):
+                            peer.sendall(data)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
 def test_a_password_is_sent_and_never_written_down(refusing: tuple[Project, Clone]) -> None:
     """The server of the clone wants a password from now on; it stands in the environment alone."""
     _, ben = refusing
@@ -216,6 +245,14 @@ def test_a_password_is_sent_and_never_written_down(refusing: tuple[Project, Clon
         assert edit(ben, "src/a.py").out == {}, "closed to us"
         ben.env["PRP_REDIS_URL"] = f"unix://:secret7@{path}"
         assert edit(ben, "src/a.py").decision == "deny"
+        with tcp(path) as port:
+            ben.env["PRP_REDIS_URL"] = f"redis://default:secret7@127.0.0.1:{port}/0?timeout=1"
+            assert edit(ben, "src/a.py").decision == "deny", "over TCP, as the usual user"
+            ben.env["PRP_REDIS_URL"] = f"redis://:secret7@127.0.0.1:{port}/1"
+            assert edit(ben, "src/a.py").out == {}, "another database is empty"
+            ben.env["PRP_REDIS_URL"] = f"redis://:wrong@127.0.0.1:{port}/0"
+            assert edit(ben, "src/a.py").out == {}
+        ben.env["PRP_REDIS_URL"] = f"unix://:secret7@{path}"
         ben.prp("status")
         assert "secret7" not in (ben.path / ".git/prpgate" / glance.FILE).read_text()
         s.sendall(b"AUTH secret7\r\nCONFIG SET requirepass ''\r\n")

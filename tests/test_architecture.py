@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("store", "process_tree", "host"),
     (
         "scopes",
+        "globs",
         "glance",
         "remarks",
         "dependencies",

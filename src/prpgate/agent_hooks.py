@@ -124,7 +124,7 @@ def state(settings: Settings) -> str:
 def _ours(value: dict[str, Any]) -> list[tuple[str, object, dict[str, Any]]]:
     return [
         (event, group.get("matcher"), hook)
-        for event, groups in value.get("hooks", {}).items()
+        for event, groups in sorted(value.get("hooks", {}).items())
         if isinstance(groups, list)
         for group in groups
         if isinstance(group, dict)

@@ -36,6 +36,7 @@ def examine(session: Session) -> list[Fact]:
         *_ci(session),
         *_candidates(session),
         *_agents_files(session),
+        *_agent_hooks(session),
     ]
 
 
@@ -227,3 +228,21 @@ def _agents_files(session: Session) -> Iterator[Fact]:
         yield Fact("warning", say.stale(stale), "prp prime --write")
     elif there := [p.name for p in places if p.state == "current"]:
         yield Fact("ok", say.current(there).rstrip("."))
+
+
+def _agent_hooks(session: Session) -> Iterator[Fact]:
+    """Are the hooks in a coding agent's settings, where there are any, of this installation?"""
+    from . import agent_hooks
+    from .messages import agent_hooks as say
+
+    if session.repo.bare:
+        return
+    for name, more in ((agent_hooks.LOCAL, ""), (agent_hooks.TEAM, " --shared")):
+        try:
+            state = agent_hooks.state(agent_hooks.read(session.repo, name))
+        except UserError:  # somebody else's file: `prp agent-hooks` says what is wrong with it
+            continue
+        if state == "stale":
+            yield Fact("warning", say.fact(name, state).rstrip("."), say.INSTALL + more)
+        elif state == "current":
+            yield Fact("ok", say.fact(name, state).rstrip("."))

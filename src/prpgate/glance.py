@@ -3,20 +3,21 @@
 A hook has three Python starts to spend, and finding policy and store properly costs more. So every `prp` command that
 reached the store notes in the clone where it was (`keep`), without any password; here that note is used, or the
 address in the environment, which goes before it. What answers must hold the project's store id.
+
+What is imported is counted: neither typing nor socket, which are a quarter of a Python start together.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .store.keys import Keys, script_keys
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from .config import Config
     from .scopes import Held
@@ -28,12 +29,11 @@ TIMEOUT_S = 0.4
 MOST_BYTES = 4 * 1024 * 1024
 
 
-class Place(NamedTuple):
-    """The repository that a path is in, found without git."""
+class Place:
+    """The repository that a path is in, found without git. `own_dir` is ours, in the common git dir."""
 
-    top: str
-    git_dir: str
-    own_dir: str  # ours, in the common git dir
+    def __init__(self, top: str, git_dir: str, own_dir: str) -> None:
+        self.top, self.git_dir, self.own_dir = top, git_dir, own_dir
 
 
 def place(path: str) -> Place | None:
@@ -91,6 +91,10 @@ def _inert(name: str) -> str:
 
 def keep(own_dir: str, config: Config, store: Store) -> None:
     """Note where the store of this clone was found. That it cannot be written is no reason to fail."""
+    from .store.keys import script_keys
+
+    keys = store.keys
+    lanes = [b for b in config.lanes if not set(b) & set("*?[")]
     note = {
         "project": config.project,
         "store_id": config.store_id,
@@ -98,7 +102,9 @@ def keep(own_dir: str, config: Config, store: Store) -> None:
         "url": store.url,
         "policy": config.scopes_policy,
         "ledger": config.ledger_path,
-        "lanes": [b for b in config.lanes if not set(b) & set("*?[")],
+        "lanes": lanes,
+        "paths_keys": [keys.claims, keys.briefs, keys.meta],
+        "brief_keys": [*script_keys(keys), *(key for lane in lanes for key in keys.lane(lane)[:2])],
         "roles": {role: list(globs) for role, globs in config.roles.items()},
     }
     text = json.dumps(note)
@@ -133,7 +139,7 @@ def note(where: Place) -> dict[str, Any] | None:
             found = json.load(f)
     except (OSError, ValueError):
         return None
-    wanted = {"project", "store_id", "rule", "url", "policy", "ledger", "lanes", "roles"}
+    wanted = {"project", "store_id", "rule", "url", "policy", "ledger", "lanes", "roles", "paths_keys", "brief_keys"}
     return found if isinstance(found, dict) and wanted <= found.keys() else None
 
 
@@ -151,12 +157,15 @@ def script(name: str) -> str:
 
 def paths_held(found: Mapping[str, Any], me: str, where: Place) -> dict[str, Any] | None:
     """What others have for themselves; None when the store did not answer."""
-    keys = Keys(found["project"])
-    return ask(found, where, "agent_paths", [keys.claims, keys.briefs, keys.meta], [me])
+    return ask(found, where, "agent_paths", found["paths_keys"], [me])
 
 
-def held(answer: Mapping[str, Any], now_s: float) -> list[Held]:
-    """What `paths_held` answered, in times of this machine's clock."""
+def held(answer: Mapping[str, Any], path: str, now_s: float) -> list[Held]:
+    """Whose the path is, of what `paths_held` answered, in times of this machine's clock."""
+    from .globs import covers
+
+    if not any(covers(str(glob), path) for row in answer["held"] or () for glob in row[4]):
+        return []
     from .scopes import Held
 
     shift_s = now_s - answer["now"] / 1000
@@ -167,14 +176,21 @@ def held(answer: Mapping[str, Any], now_s: float) -> list[Held]:
     ]
 
 
+def remembered(where: Place, now_s: float) -> list[Held]:
+    """What this worktree was told last, for a store that does not answer."""
+    if not os.path.exists(os.path.join(where.git_dir, "prp-scopes")):
+        return []
+    from . import scopes
+
+    return scopes.known_to(where.git_dir, now_s)
+
+
 def brief(found: Mapping[str, Any], me: str, where: Place) -> dict[str, Any] | None:
     """What a session begins with; None when the store did not answer."""
     from fnmatch import fnmatchcase
 
-    k = Keys(found["project"])
-    lanes = [key for lane in found["lanes"] for key in k.lane(lane)[:2]]
     mine = [role for role, globs in found["roles"].items() if any(fnmatchcase(me, glob) for glob in globs)]
-    return ask(found, where, "agent_brief", [*script_keys(k), *lanes], [me, json.dumps(mine)])
+    return ask(found, where, "agent_brief", found["brief_keys"], [me, json.dumps(mine)])
 
 
 def ask(
@@ -183,11 +199,19 @@ def ask(
     """Run a script that changes nothing, in one round trip within TIMEOUT_S; None when no store of ours answered."""
     try:
         address = _address(found, where)
+        if found["rule"] == "embedded" and address == found["url"] and not _is_mine(os.path.dirname(address[7:])):
+            return None
         reply = address and _exchange(address, ["EVAL", script(name), str(len(keys)), *keys, *args])
         answer = json.loads(reply) if reply else None
     except (OSError, ValueError):
         return None
     return answer if isinstance(answer, dict) and answer.get("store") == found["store_id"] else None
+
+
+def _is_mine(folder: str) -> bool:
+    """Somebody else may have made the folder of a socket in /tmp since: what listens there then is not ours."""
+    s = os.stat(folder)
+    return s.st_uid == os.getuid() and not s.st_mode & 0o077
 
 
 def _address(found: Mapping[str, Any], where: Place) -> str:
@@ -207,9 +231,16 @@ def _exchange(url: str, words: Sequence[str]) -> str | None:
     """Log in, choose the database and run one command, all sent at once. Raises OSError and ValueError."""
     until = time.monotonic() + TIMEOUT_S
     if url.startswith("unix:///") and not set(url) & set("?#%@"):  # as the embedded one's is; urllib is not for nothing
-        with _connect("unix", url[7:], "", 0, {}) as s:
+        import _socket
+
+        s = _socket.socket(_socket.AF_UNIX)
+        try:
+            s.settimeout(TIMEOUT_S)
+            s.connect(url[7:])
             s.sendall(_command(words))
             return _replies(s, 1, until)
+        finally:
+            s.close()
     from urllib.parse import parse_qs, unquote, urlsplit
 
     parts = urlsplit(url)
@@ -225,6 +256,8 @@ def _exchange(url: str, words: Sequence[str]) -> str | None:
 
 
 def _connect(scheme: str, path: str, host: str, port: int, options: Mapping[str, str]) -> socket.socket:
+    import socket
+
     if scheme == "unix":
         s = socket.socket(socket.AF_UNIX)
         s.settimeout(TIMEOUT_S)
@@ -250,7 +283,7 @@ def _command(words: Sequence[str]) -> bytes:
     return b"*%d\r\n" % len(raw) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in raw)
 
 
-def _replies(s: socket.socket, count: int, until: float) -> str | None:
+def _replies(s: Any, count: int, until: float) -> str | None:
     """The last of so many replies, a text; None where it is none."""
     got = b""
     while True:

@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -276,8 +277,8 @@ def there(repo: Repo) -> bool:
 def start(repo: Repo, config: Config, url: str | None = None) -> bool:
     """Start a deliverer beside a command, unless one of this clone runs: it sees what this command does too. Costs the
     command two forks, and nothing where this clone does not deliver."""
-    if not config.notifies or isinstance(sink(repo, config), str):
-        return False
+    if not config.notifies or threading.active_count() > 1 or isinstance(sink(repo, config), str):
+        return False  # a process with threads is not to be forked
     try:
         if 0 <= time.time() - os.stat(os.path.join(repo.own_dir, STAMP)).st_mtime < STAY_S - 5:
             return False

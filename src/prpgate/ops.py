@@ -29,12 +29,18 @@ RENEW_EVERY_S = 60
 
 
 class Session:
-    """One command's view of the world: this clone, its policy, the store when it is first needed."""
+    """One command's view of the world: this clone, its policy, the store when it is first needed.
 
-    def __init__(self, path: str = ".", *, url: str | None = None, agent: str | None = None) -> None:
+    `command`: whether this is a short command of somebody's, which may leave a deliverer of [notify] behind.
+    """
+
+    def __init__(
+        self, path: str = ".", *, url: str | None = None, agent: str | None = None, command: bool = True
+    ) -> None:
         self.repo = Repo.found(path)
         self.url = url
         self._named = agent
+        self._command = command
         self._store: Store | None = None
 
     @cached_property
@@ -58,7 +64,7 @@ class Session:
             registry.beat_now_and_then(self.repo, self._store)
             if os.path.exists(os.path.join(self.repo.own_dir, glance.FILE)):  # an agent's hooks read it
                 glance.keep(self.repo.own_dir, self.config, self._store)
-            if self.config.notifies:
+            if self.config.notifies and self._command:
                 from . import notify
 
                 notify.start(self.repo, self.config, self.url)

@@ -130,7 +130,7 @@ def _marks(name: str, data: bytes) -> tuple[int, int] | None:
             ends.append(at)
     if not begins and not ends:
         return None
-    if len(begins) != 1 or len(ends) != 1 or ends[0] < begins[0]:
+    if len(begins) != 1 or len(ends) != 1 or ends[0] <= begins[0]:
         order = len(begins) == len(ends) == 1
         why = "the end stands before the begin" if order else f"{len(begins)} begins and {len(ends)} ends of our block"
         raise say.damaged(name, why, BEGIN, END)
@@ -140,7 +140,7 @@ def _marks(name: str, data: bytes) -> tuple[int, int] | None:
 def with_block(name: str, data: bytes, block: str) -> bytes:
     """A file's bytes with this block in it: in its place, or at the end. Line ends are the file's."""
     marks = _marks(name, data)
-    eol = b"\r\n" if b"\r\n" in data else b"\n"
+    eol = _line_end(data if marks is None else data[marks[0] :].splitlines(keepends=True)[0])
     ours = eol.join(line.encode("utf-8") for line in [BEGIN, *block.rstrip("\n").split("\n"), END])
     if marks is None:
         # A blank line before it; none where the file's last line had no end. So `without_block` knows which it was.
@@ -157,10 +157,14 @@ def without_block(name: str, data: bytes) -> bytes:
         return data
     first, last = marks
     before, after = data[:first], data[last:]
-    for eol in (b"\r\n", b"\n"):
-        if before.endswith(eol + eol) or (before.endswith(eol) and not after):
-            return before[: -len(eol)] + after
+    eol = _line_end(data[first:last].splitlines(keepends=True)[0])
+    if before.endswith(eol + eol) or (before.endswith(eol) and not after):
+        return before[: -len(eol)] + after
     return before + after
+
+
+def _line_end(data: bytes) -> bytes:
+    return b"\r\n" if b"\r\n" in data else b"\n"
 
 
 def _replace(path: str, before: bytes | None, after: bytes) -> None:

@@ -65,7 +65,7 @@ class Summary(NamedTuple):
 
 
 def _keys(store: Store) -> list[str]:
-    return [store.keys.prefix + "notify:" + name for name in ("state", "due", "when", "told", "dead")]
+    return [store.keys.prefix + "notify:" + name for name in ("places", "due", "when", "told", "dead")]
 
 
 def look(store: Store, events: Sequence[str], lanes: Sequence[str], agent: str, host: str) -> Noticed:
@@ -94,11 +94,11 @@ def done(store: Store, taken: Taken, why_not: str | None) -> str:
 
 def summary(store: Store) -> Summary:
     """Raises StoreDown."""
-    state, due, _, told, dead = _keys(store)
+    places, due, _, told, dead = _keys(store)
     client: Any = store.redis
     with store.faults():
         pipe = client.pipeline(transaction=False)  # MULTI is not among the least rights
-        pipe.hgetall(state)
+        pipe.hgetall(places)
         pipe.hvals(due)
         pipe.xrevrange(told, "+", "-")
         pipe.xrevrange(dead, "+", "-")

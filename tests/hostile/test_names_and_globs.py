@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prpgate import claimfile, identity, mail, merge_driver, registry, scopes
+from prpgate import claimfile, globs, identity, mail, merge_driver, registry, scopes
 from prpgate.config import parse as config
 from prpgate.errors import UsageError, UserError
 from prpgate.gitrepo import Repo
@@ -48,8 +48,8 @@ PIECES = st.lists(st.sampled_from(["*", "**", "**/", "?", "a", "b", "/", "ab", "
 @given(PIECES, st.text("ab/.", max_size=10))
 @settings(max_examples=300, deadline=None)
 def test_many_stars_mean_what_few_do(glob: str, path: str) -> None:
-    parts = scopes._parts(glob)
-    assert scopes._walk(parts, path) == (re.fullmatch("".join(parts) + "(?:/.*)?", path, re.DOTALL) is not None)
+    parts = globs._parts(glob)
+    assert globs._walk(parts, path) == (re.fullmatch("".join(parts) + "(?:/.*)?", path, re.DOTALL) is not None)
 
 
 def test_garbage_in_what_a_worktree_knows_of_scopes(tmp_path: Path) -> None:

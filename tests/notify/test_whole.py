@@ -74,6 +74,7 @@ def test_a_command_of_somebody_with_the_secret_tells(told: Project, receiver: Re
     assert found["deliverer"]["agent"] == "ben"
     assert "told: 1" in ben.prp("notify", "status").out
     assert "looked after" in doctor(ana) and "ok" in doctor(ana)
+    assert "old scripts" not in ana.prp("doctor", ok=False).out
 
 
 def test_one_deliverer_for_each_clone(told: Project, receiver: Receiver, home: Path) -> None:

@@ -16,7 +16,7 @@ class Face:
     """One clone, its policy and its store."""
 
     def __init__(self, path: str = ".", *, url: str | None = None, agent: str | None = None) -> None:
-        self._session = ops.Session(path, url=url, agent=agent)
+        self._session = ops.Session(path, url=url, agent=agent, command=False)
         _ = self._session.config  # a folder without prp.toml is found out here, not at the first verb
 
     @property

@@ -21,19 +21,19 @@ local function notice(lane, id, fields)
   local event = kind(lane ~= '', fields)
   if not event or not chosen[event] then return end
   local cause = (lane ~= '' and lane or 'prps') .. ':' .. id .. ':' .. event
-  if redis.call('HLEN', DUE) >= DUE_MOST then redis.call('HINCRBY', STATE, 'dropped', 1) return end
+  if redis.call('HLEN', DUE) >= DUE_MOST then redis.call('HINCRBY', PLACES, 'dropped', 1) return end
   local one = { id = cause, event = event, at = tonumber(string.match(id, '^%d+')), lane = lane, prp = fields.prp or '',
     agent = fields.agent or '', sha = fields.sha or '', detail = fields.detail or '', tries = 0 }
   if redis.call('HSETNX', DUE, cause, cjson.encode(one)) == 1 then redis.call('ZADD', WHEN, NOW, cause) end
 end
 
 A.who.at = NOW
-redis.call('HSET', STATE, 'deliverer', cjson.encode(A.who))
-local began = redis.call('HSETNX', STATE, 'began', string.format('%.0f', NOW)) == 0
+redis.call('HSET', PLACES, 'deliverer', cjson.encode(A.who))
+local began = redis.call('HSETNX', PLACES, 'began', string.format('%.0f', NOW)) == 0
 local at = {}
 for n = 6, #KEYS do
   local lane = n > 6 and A.lanes[n - 6] or ''
-  local last = redis.call('HGET', STATE, 'at:' .. lane)
+  local last = redis.call('HGET', PLACES, 'at:' .. lane)
   if not last and not began then
     local newest = redis.call('XREVRANGE', KEYS[n], '+', '-', 'COUNT', 1)[1]
     last = newest and newest[1] or '0-0'
@@ -45,7 +45,7 @@ for n = 6, #KEYS do
     notice(lane, entry[1], fields)
     last = entry[1]
   end
-  redis.call('HSET', STATE, 'at:' .. lane, last)
+  redis.call('HSET', PLACES, 'at:' .. lane, last)
   at[#at + 1] = last
 end
 local first = redis.call('ZRANGE', WHEN, 0, 0, 'WITHSCORES')

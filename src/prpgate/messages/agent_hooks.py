@@ -31,8 +31,8 @@ def cut(text: object) -> str:
 
 def in_the_way(found: Sequence[tuple[Held, Sequence[str]]], now_s: float, refused: bool) -> str:
     """Who has the path, until when, and what to do."""
-    from .claims import in_the_way as one
-    from .claims import scope_way_out
+    from .scopes import in_the_way as one
+    from .scopes import scope_way_out
 
     lines = [one(held, paths, now_s) for held, paths in found[:3]]
     lines.append("Not edited." if refused else "Edit it only if your person says so: a commit there will warn.")

@@ -9,6 +9,8 @@ from ..errors import UsageError, UserError
 from ..output import inert
 from .lane import clock, counted, span
 from .prps import some
+from .scopes import in_the_way as in_the_way
+from .scopes import scope_way_out as scope_way_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -357,23 +359,6 @@ def leftover(agent: str, status: str) -> str:
 
 
 # --- scopes ----------------------------------------------------------------------------------------------------------
-
-
-def in_the_way(held: Held, paths: Sequence[str], now_s: float) -> str:
-    """With the same times as `prp status`: of the lease and, when that is over, of what is left all the same."""
-    left_s, over_s = held.until - now_s, held.over - now_s
-    until = f" until {clock(left_s)} ({span(left_s)} left)"
-    if left_s <= 0:
-        until = f"; suspect: the lease is over, and it is still theirs until {clock(over_s)} ({span(over_s)})"
-    return (
-        f"prp: {some(paths)} {'lies' if len(paths) == 1 else 'lie'} in {inert(held.glob)}, which {inert(held.agent)} "
-        f"has for {inert(held.id)} alone{until}."
-    )
-
-
-def scope_way_out(held: Held) -> str:
-    ask = f"Ask {inert(held.agent)}, work elsewhere, or see whether it still holds:"
-    return f"{ask}\n  prp status {shlex.quote(inert(held.id))}"
 
 
 def scopes_text(found: Sequence[tuple[Held, Sequence[str]]], now_s: float, refused: bool) -> str:

@@ -146,9 +146,9 @@ def summary_lines(s: Summary) -> list[str]:
 
 def _row(t: Telling, now_ms: int) -> str:
     ago = span((now_ms - t.at_ms) / 1000)
-    tries = f", {counted(t.tries, 'try', 'tries')}" if t.tries else ""
-    error = f", {inert(t.error)}" if t.error else ""
-    return f"{ago} ago  {t.event}  {sentence(t)}{tries}{error}"
+    said = [counted(t.tries, "try", "tries")] if t.tries > 1 or t.error else []
+    said += [inert(t.error)] if t.error else []
+    return f"{ago} ago  {t.event}  {sentence(t)}" + (f"  ({', '.join(said)})" if said else "")
 
 
 def nobody(s: Summary) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from screen.tmux import Tmux
+from screen.tmux import PROMPT, Tmux
 from tests.cli.test_completion import EVIL, LEDGER, TOML
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def ready(clone: Clone, shell: str) -> Tmux:
     tmux = Tmux(clone.path, (100, 24), shell=shell, env=clone.env)
     tmux.type(LOAD[shell])
     tmux.type("clear; echo loaded")
-    tmux.until("\nloaded" if shell != "fish" else "loaded", gone="completion")
+    tmux.until(f"loaded\n{PROMPT}", gone="completion")
     return tmux
 
 
@@ -45,9 +45,10 @@ def completed(tmux: Tmux, typed: str, *offered: str, tabs: int = 1) -> str:
         tmux.keys("Tab")
         time.sleep(0.5)
     said = tmux.until(*offered)
-    tmux.keys("C-c")
-    tmux.keys("C-l")
-    tmux.until("ready>", gone=typed)
+    for key in ("C-c", "C-u", "C-l"):
+        tmux.keys(key)
+        time.sleep(0.1)
+    tmux.until(PROMPT, gone=typed)
     return said
 
 
@@ -77,7 +78,7 @@ def test_nothing_that_is_offered_runs(clone: Clone, shell: str) -> None:
         tmux.command("send-keys", "-t", "it", "-l", "prp land --from we")
         tmux.keys("Tab")
         tmux.until("pwned")
-        tmux.keys("Home")
+        tmux.keys("C-a")
         tmux.command("send-keys", "-t", "it", "-l", "echo ")
         tmux.keys("Enter")
         tmux.until(f"\nprp land --from {EVIL}")

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 PROMPT = "ready>"
 CLOCK = re.compile(r"\b\d\d:\d\d(:\d\d)?(\.\d\d\d)?\b")
 SHELLS = {
-    "sh": "env PS1='ready> ' sh",
-    "bash": "env PS1='ready> ' bash --norc --noprofile",
-    "zsh": "env PS1='ready> ' zsh -f",
-    "fish": "fish --no-config -C 'function fish_prompt; echo -n \"ready> \"; end'",
+    "sh": "exec env PS1='ready> ' sh",
+    "bash": "exec env PS1='ready> ' bash --norc --noprofile",
+    "zsh": "exec env PS1='ready> ' zsh -f",
+    "fish": "exec fish --no-config -C 'function fish_prompt; echo -n \"ready> \"; end'",
 }
 
 

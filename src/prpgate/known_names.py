@@ -18,9 +18,9 @@ MOST_BYTES = 64 << 20  # of a ledger that is looked at
 HEAD_BYTES = 65_536  # of one PRP's file
 MOST_TITLES = 300  # files of a folder that are opened for their titles
 GLOB = re.compile(r"[*?\[]")
-_KEY = re.compile(rb"""^( *)(?:"([^"\n]+)"|'([^'\n]+)'|([A-Za-z0-9_][^\s:#'"{\[]*))[ ]*:[ \t]*$""")
-_TOLD = re.compile(rb"""^ *["']?(title|status|owner)["']?[ ]*:[ ]+(.*?)[ \t\r]*$""")
-_FIELD = re.compile(rb"""(?m)^["']?(id|title|status|owner)["']?[ ]*:[ ]+(.*?)[ \t\r]*$""")
+_KEY = rb"""(?m)^( +)(?:"([^"\n]+)"|'([^'\n]+)'|([A-Za-z0-9_][^\s:#'"{\[]*))[ ]*:[ \t\r]*$"""
+_TOLD = rb"""(?m)^ +["']?(title|status|owner)["']?[ ]*:[ ]+(.*?)[ \t\r]*$"""
+_FIELD = rb"""(?m)^["']?(title|status|owner)["']?[ ]*:[ ]+(.*?)[ \t\r]*$"""
 
 
 class Known(NamedTuple):
@@ -67,7 +67,7 @@ class Names:
         if self.top is None or not isinstance(path, str) or "\0" in path:
             return []
         full = os.path.join(self.top, path)
-        found = _folder(full, prefix) if path.endswith("/") else entries(_read(full, MOST_BYTES))
+        found = _folder(full, prefix) if path.endswith("/") else entries(_read(full, MOST_BYTES), prefix)
         return [k for k in found if is_id(k.id) and k.id.casefold().startswith(prefix.casefold())]
 
     # --- who and where ------------------------------------------------------------------------------------------------
@@ -145,23 +145,23 @@ def common_dir(top: str) -> str | None:
     return os.path.join(own, shared) if shared else own
 
 
-def entries(data: bytes) -> list[Known]:
-    """PRPs of a tracking file, as far as its lines tell."""
-    found: list[Known] = []
-    inside, depth = False, -1
-    for line in data.split(b"\n"):
-        if not inside:
-            inside = line.startswith(b"prp_tracking:")
-            continue
-        if line[:1] not in (b" ", b"\t", b"", b"#", b"\r"):
-            break
-        if (m := _KEY.match(line.rstrip(b"\r"))) and (depth < 0 or len(m[1]) <= depth) and m[1]:
-            depth = len(m[1])
-            found.append(Known(_text(m[2] or m[3] or m[4])))
-        elif found and (m := _TOLD.match(line)):
-            name = m[1].decode()
-            if not getattr(found[-1], name):  # the first is the entry's own
-                found[-1] = found[-1]._replace(**{name: _value(m[2])})
+def entries(data: bytes, prefix: str = "") -> list[Known]:
+    """PRPs of a tracking file whose id begins so, as far as its lines tell."""
+    begin = re.search(rb"(?m)^prp_tracking:", data)
+    if begin is None:
+        return []
+    end = re.compile(rb"(?m)^[^\s#]").search(data, begin.end())
+    data = data[begin.end() : end.start() if end else len(data)]
+    keys = list(re.finditer(_KEY, data))
+    own = [m for m in keys if len(m[1]) == len(keys[0][1])]
+    found = []
+    for m, following in zip(own, [*own[1:], None], strict=False):
+        prp_id = _text(m[2] or m[3] or m[4])
+        if prp_id.casefold().startswith(prefix.casefold()):
+            told: dict[str, str] = {}
+            for one in re.finditer(_TOLD, data[m.end() : following.start() if following else len(data)]):
+                told.setdefault(_text(one[1]), _value(one[2]))  # the first is the entry's own
+            found.append(Known(prp_id, **told))
     return found
 
 
@@ -178,9 +178,8 @@ def _folder(path: str, prefix: str) -> list[Known]:
             continue
         told: dict[str, str] = {}
         if len(found) < MOST_TITLES:
-            for m in _FIELD.finditer(_read(os.path.join(path, file), HEAD_BYTES)):
-                told.setdefault(m[1].decode(), _value(m[2]))
-        told.pop("id", None)
+            for m in re.finditer(_FIELD, _read(os.path.join(path, file), HEAD_BYTES)):
+                told.setdefault(_text(m[1]), _value(m[2]))
         found.append(Known(prp_id, **told))
     return found
 

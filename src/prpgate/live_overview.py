@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from . import events, overview
+from . import events, overview, registry
 from .errors import StoreDown, UserError
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ class LiveOverview:
             self._changed()
 
     def _again(self, happened: list[Event], whole: bool) -> Overview:
+        registry.beat_now_and_then(self.session.repo, self.session.store())  # who looks on is there
         if whole:
             return overview.read(self.session, self.lane)
         if happened:

@@ -176,7 +176,7 @@ def _sorted(working: Iterable[PrpState]) -> tuple[PrpState, ...]:
 
 
 def _suspect_first(found: Iterable[Entry]) -> list[Entry]:
-    return sorted(found, key=lambda a: (not a.suspect, not a.held, a.silent, -a.seen_ms, a.name))
+    return sorted(found, key=lambda a: (not a.suspect, not a.held, a.silent, -a.seen_ms if a.silent else 0, a.name))
 
 
 # --- what follows from it ---------------------------------------------------------------------------------------------

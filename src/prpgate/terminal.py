@@ -51,7 +51,9 @@ class Terminal:
 
     def __init__(self) -> None:
         self._in, self._out = sys.stdin.fileno(), sys.stdout.fileno()
-        self._reading, self._waking = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._reading, self._waking = os.pipe()
+        for end in (self._reading, self._waking):
+            os.set_blocking(end, False)
         self._came: set[int] = set()
         self._handlers: dict[int, Any] = {}
         self._settings: list[Any] = []

@@ -210,7 +210,7 @@ def test_bash_takes_the_words(clone: Clone) -> None:
     assert bash(clone.path, "prp lock br").out.split() == ["break"]
     assert bash(clone.path, "prp lock br main", cursor=len("prp lock br")).out.split() == ["break"]
     assert bash(clone.path, "prp top --lane=m").out.split() == ["main"], "what stands before = is no part of the word"
-    assert bash(clone.path, "prp send @re").out.split() in (["reviewer"], ["@reviewer"])
+    assert bash(clone.path, "prp send @re").out.split() == ["@reviewer"], "and @ is one"
     assert bash(clone.path, "prp status 'P2").out.split() == ["P2-003"]
     assert bash(clone.path, "prp watch --agent ben\\ ").out == "ben\\ o\\'neil\n"
     assert bash(clone.path, 'prp watch --agent "ben').out == "", "nothing in quotes that might end them"
@@ -266,3 +266,15 @@ def test_uninstall_all_forgets_the_names(clone: Clone) -> None:
     assert "zoe" in Names(str(clone.path)).agents()
     clone.prp("uninstall", "--all", ok=False)
     assert "zoe" not in Names(str(clone.path)).agents()
+
+
+def test_bash_words_as_readline_sees_them(clone: Clone) -> None:
+    note_agents(str(clone.path / ".git"), ["zoe@example.org", "host:1"])
+    code = "COMP_WORDBREAKS=$' \\t\\n\"\\'@><=;|&(:'"
+    show = 'printf "%s\\n" "${COMPREPLY[@]}"'
+    for typed, word in (("zo", "zoe@example.org"), ("zoe@e", "@example.org"), ("host:", "1"), ("ho", "host:1")):
+        line = f"prp send {typed}"
+        told = f"{code}; COMP_LINE={_quoted(line)}; COMP_POINT={len(line)}; _prp prp"
+        path = f"PATH={_quoted(str(Path(sys.executable).parent))}:$PATH"
+        done = run(["bash", "--norc", "-c", f'{path}; eval "$(prp completion bash)"; {told}; {show}'], clone.path)
+        assert done.out == f"{word}\n", typed

@@ -129,7 +129,7 @@ READY 1
   P2-070  P2  Search page
 AGENTS 3, 1 suspect
   eve  suspect: silent since HH:MM  P2-050 (0s left)
-  ben  5s ago  main (smoking)
+  ben  5s ago  main (in CI)
   ana  5s ago
 EVENTS
   HH:MM  main  queue  ana  waits in line

@@ -22,6 +22,19 @@ if TYPE_CHECKING:
 PRP = [sys.executable, "-m", "prpgate"]
 BLIND = "import sys\nsys.modules['rich'] = None\nfrom prpgate.cli.main import run\nraise SystemExit(run(sys.argv[1:]))"
 
+# Draws twice, and then finds a fault in itself.
+FAULTY = """
+import sys
+from prpgate import top_page
+from prpgate.cli.main import run
+whole, drawn = top_page.page, []
+def page(*args):
+    drawn.append(1)
+    return whole(*args) if len(drawn) < 3 else [][0]
+top_page.page = page
+raise SystemExit(run(sys.argv[1:]))
+"""
+
 
 @pytest.fixture
 def desk(world: World, server: Server) -> Clone:
@@ -145,6 +158,13 @@ def test_a_store_that_is_another_ends_it_and_the_terminal_is_as_before(desk: Clo
         assert one.ended() == 4
         assert is_as_before(one)
         assert "prp redis-status" in one.said[one.said.rfind(LEFT) :], "the refusal is on the screen that stays"
+
+
+def test_a_fault_ends_it_and_the_terminal_is_as_before(desk: Clone) -> None:
+    with OnTerminal(desk, "top", code=FAULTY) as one:
+        assert one.ended() == 3
+        assert is_as_before(one)
+        assert "this is a fault in prpgate: IndexError" in one.said[one.said.rfind(LEFT) :]
 
 
 def test_it_shows_what_happens_and_a_store_that_goes_and_comes_back(desk: Clone, server: Server) -> None:

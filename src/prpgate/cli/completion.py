@@ -307,4 +307,6 @@ def _split(line: str, breaks: str) -> tuple[list[str], str, bool]:
     if quote:
         return words[1:], word[: len(word) - len(line[raw_from:])] if word.endswith(line[raw_from:]) else "", True
     cut = max((word.rfind(b) for b in breaks if not b.isspace() and b not in "'\""), default=-1)
-    return words[1:], word[: cut + 1], False
+    if cut >= 0 and word[cut] not in "@$":  # these two belong to the word that follows, for readline
+        cut += 1
+    return words[1:], word[: max(cut, 0)], False

@@ -616,15 +616,13 @@ def dispatch(argv: Sequence[str]) -> int:
     if argv[0] in ("-V", "--version"):
         Output().say(f"prpgate {__version__}")
         return OK
-    if argv[0] == "__complete":  # asked by a shell at every Tab: without argparse
-        from .completion import answer
+    import importlib
 
-        return answer(argv[1:], Output())
+    if argv[0] == "__complete":  # asked by a shell at every Tab: without argparse
+        return int(importlib.import_module(".completion", __package__).answer(argv[1:], Output()))
     found = find(argv)
     if found is None:
         raise unknown(argv)
-    import importlib
-
     name, rest = found
     args = parse(name, rest)
     module, _, function = VERBS[name].handler.partition(":")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import StoreDown, UsageError, UserError
 from ..output import inert
-from .lane import clock, nth, span
+from .lane import PHASES, clock, nth, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -228,7 +228,7 @@ def held(one: Held) -> str:
     if one.what == "claim":
         return f"{inert(one.name)} ({span(one.left_s or 0)} left)"
     if one.what == "lane":
-        return f"{inert(one.name)} ({inert(one.detail)})"
+        return f"{inert(one.name)} ({inert(PHASES.get(one.detail, one.detail))})"
     return f"{nth(int(one.detail))} in line of {inert(one.name)}"
 
 

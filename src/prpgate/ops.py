@@ -55,7 +55,7 @@ class Session:
             break_glass.deliver(self.repo, self._store)
             from . import registry
 
-            registry.beat_now_and_then(self.repo, self._store)
+            registry.beat_now_and_then(self.repo, self._store, self.agent if self._named else None)
         return self._store
 
     @cached_property

@@ -44,19 +44,19 @@ Action = Literal["validate", "note", "phase", "block", "unblock", "release", "ha
 
 
 class Desk:
-    """Where calls are served: one verb at a time, in a thread, never left half done; landings beside them."""
+    """Where calls are served, in threads, never left half done: what writes the ledger one at a time."""
 
     def __init__(self, own: Own) -> None:
         self.own = own
         self.landings: set[asyncio.Task[Landed]] = set()
-        self._one = anyio.CapacityLimiter(1)
+        self._looking, self._writing = anyio.CapacityLimiter(4), anyio.CapacityLimiter(1)
 
-    async def do(self, ctx: Context[Any, Any], verb: Callable[[Session], T]) -> T:
+    async def do(self, ctx: Context[Any, Any], verb: Callable[[Session], T], *, writes: bool = False) -> T:
         """One verb. A cancelled call is finished first. Raises ToolError for what the verb refuses."""
         params = ctx.session.client_params
         self.own.client(params.client_info.name if params else None)
         try:
-            return await anyio.to_thread.run_sync(self.run, verb, limiter=self._one)
+            return await anyio.to_thread.run_sync(self.run, verb, limiter=self._writing if writes else self._looking)
         except UserError as e:
             raise ToolError(say.refusal(e)) from None
 
@@ -119,13 +119,13 @@ def register(server: MCPServer[Any], own: Own) -> Desk:
         """Claim a PRP, so that nobody else works on it; without an id, the best one that is ready. Renewed while this
         server runs."""
         if id:
-            return await desk.do(ctx, lambda s: answers.start(s, id))
-        done = await desk.do(ctx, lambda s: answers.claim_next(s, domain or None))
+            return await desk.do(ctx, lambda s: answers.start(s, id), writes=True)
+        done = await desk.do(ctx, lambda s: answers.claim_next(s, domain or None), writes=True)
         try:
             await anyio.lowlevel.checkpoint()
         except anyio.get_cancelled_exc_class():  # nobody would know of it
             with anyio.CancelScope(shield=True), contextlib.suppress(ToolError):
-                await desk.do(ctx, lambda s: answers.update(s, done["prp"]["id"], "release", "", None))
+                await desk.do(ctx, lambda s: answers.update(s, done["prp"]["id"], "release", "", None), writes=True)
             raise
         return done
 
@@ -138,13 +138,13 @@ def register(server: MCPServer[Any], own: Own) -> Desk:
         to: Annotated[str, _no_null, Field(description="handover: whom; block: the PRP waited for")] = "",
     ) -> Changed:
         """Change a PRP short of completing it."""
-        return await desk.do(ctx, lambda s: answers.update(s, id, action, text, to or None))
+        return await desk.do(ctx, lambda s: answers.update(s, id, action, text, to or None), writes=True)
 
     @tool(annotations=CHANGES)
     async def complete(ctx: Context[Any, Any], id: Id, undo: bool = False) -> Changed:
         """Record a PRP as done. Evidence is fetched, not typed: a green landing of its work. Without one, the line
         written here lands with the work. undo: while it has not landed."""
-        return await desk.do(ctx, lambda s: answers.complete(s, id, undo))
+        return await desk.do(ctx, lambda s: answers.complete(s, id, undo), writes=True)
 
     @tool(annotations=PUSHES)
     async def land(

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from prpgate import gate_runs, identity, lane, prps, smoke, verdicts, watcher
+from prpgate import gate_runs, identity, lane, notify, prps, smoke, verdicts, watcher
 from prpgate.errors import CouldNotTell, StoreDown, UserError
 from prpgate.lane_state import HELD, LANDED
 from prpgate.lock import Granted, Lost, MergeLock, Who
@@ -38,6 +38,7 @@ ADDRESSES = ("PRP_REDIS_URL", "REDIS_URL")
 STORE_S = 5.0  # for one answer of the store
 TRIES, PAUSE_S = 3, 2.0  # for the verdict: a store that restarts is back by then
 LANE_EVENTS = ("push", "merge_group", "workflow_dispatch")  # a dispatch stands for a push whose own run never came
+TELL_S = 10.0  # for telling people, after the verdict
 LATER_MOST = 200  # commits after this one that are asked for a green verdict
 
 
@@ -69,7 +70,10 @@ class Hold:
         return None
 
     def scope(self, config: Config, repo: Repo, base: str | None, head: str) -> verdicts.Scope:
-        """What steps with `changed` are compared with."""
+        """What steps with `changed` are compared with. Nothing, where the host's check run is the verdict of the tree:
+        this run cannot ask whether what stood there before is green."""
+        if config.ci_observe == "status" and any(s.changed for s in config.smoke):
+            return verdicts.Scope(None, None, say.READ_AS_VERDICT)
         return verdicts.scope(repo, config, None, base, head, verdicts.CI)
 
     def spared_tree(self) -> str:
@@ -101,13 +105,16 @@ class LaneHold(Hold):
 
     def adopt(self) -> Self:
         """Take the lane over if it is this run's to have, and bring the live state up to what landed."""
-        if self.config.gate == "ci-first" and self._green_before():
+        in_branch, later_green = self._in_branch()
+        awaited = self._awaited()
+        if self.config.gate == "ci-first" and not awaited and self._green_before():
             self.why = self.stands
         elif self.config.gate in ("ci", "ci-first"):
             me = f"ci:{self.event.run}:{secrets.token_hex(8)}"
             who = Who(me, me, AGENT, identity.host(), os.getpid(), "ci", None, self.head)
-            # Where a later tip is green already this is old news: it must not hold the lane, nor close it.
-            if not self._in_branch()[1]:
+            # Where a later tip is green already this is old news: it must not hold the lane, nor close it. What is not
+            # on the lane (a dispatch can name any commit) is no landing, unless it is the very one that is waited for.
+            if not later_green and (in_branch or awaited):
                 answer = self.lock.adopt(
                     self.head, who, self.event.run_url, self._look(), tree=self.tree, steps=self.steps, klass=KLASS
                 )
@@ -118,7 +125,8 @@ class LaneHold(Hold):
             self.why = say.adopted(self.name, self.fence) if self.lease else say.apart(self.name)
         else:
             self.why = say.gate_none(self.name)
-        watcher.publish(self.repo, self.config, self.store, self.name, self.head)
+        if in_branch:
+            watcher.publish(self.repo, self.config, self.store, self.name, self.head)
         return self
 
     def story(self, line: Timeline) -> None:
@@ -129,6 +137,12 @@ class LaneHold(Hold):
         now = self.lock.state()
         landing = now.state == HELD and now.phase == LANDED and now.holder is not None and now.holder.sha == self.head
         return landing and now.fence == fence
+
+    def _awaited(self) -> bool:
+        """Is it the landing that has the lane? A pull request that is being merged lands as a commit with its tree."""
+        now = self.lock.state()
+        merged = any(now.intent and p.head == now.intent.head and p.tree == self.tree for p in now.pulls)
+        return merged or (now.intent is not None and now.intent.head == self.head)
 
     def _green_before(self) -> bool:
         """It was proven on its candidate branch: the lane is whoever's who lands now, and there is nothing to judge."""
@@ -239,6 +253,8 @@ class LaneHold(Hold):
                 proven_ms=self._proven(result),
             )
         gate_runs.keep(lambda: self._note_runs(result))
+        if self.config.notifies and result != smoke.UNKNOWN:  # a cancelled run has seconds left
+            notify.once(self.repo, self.config, self.store, most_s=TELL_S)
         return said
 
     def _proven(self, result: str) -> int | None:
@@ -262,7 +278,10 @@ class LaneHold(Hold):
             if tip and not self.repo.has(tip):
                 self.repo.fetch_tip(self.config.remote, self.name)
         except CouldNotTell:
-            tip = self.head  # the event says that it was there
+            # A push says itself that it was there, and so does the fence of a landing that waits. A dispatch by hand
+            # names any commit: for that it is what the checkout has of the lane.
+            said = self.event.name == "push" or self.event.fence is not None
+            tip = self.head if said else self.repo.known_tip(self.config.remote, self.name)
         if not tip or not self.repo.is_ancestor(self.head, tip):
             return False, False
         later = self.repo.commits(self.head, tip, "--first-parent")[-LATER_MOST:]
@@ -280,11 +299,12 @@ class GroupHold(LaneHold):
 
     def _give(self, result: str, reason: str) -> str:
         if result == smoke.GREEN:
+            url, proven = self.event.run_url, self._proven(result)
             if self.config.gate == "ci":
                 mine = (self.head, self.tree, self.steps, KLASS, result)
-                self.lock.verdict(*mine, by=AGENT, reason=reason, run_url=self.event.run_url)
+                self.lock.verdict(*mine, by=AGENT, reason=reason, run_url=url, proven=proven)
             verdict = Verdict(self.tree, self.steps, KLASS, result)
-            prps.note_verdict(self.store, verdict, agent=AGENT, sha=self.head, run_url=self.event.run_url)
+            prps.note_verdict(self.store, verdict, agent=AGENT, sha=self.head, run_url=url, proven_ms=proven)
         return when.merge_group_recorded(self.name, result)
 
 

@@ -34,6 +34,7 @@ FENCE = re.compile(r"[0-9]{1,20}", re.ASCII)
 NOT_FOR_STEPS = (
     *(
         "PRP_REDIS_URL",
+        "PRP_NOTIFY_SECRET",
         "PRP_JUNIT",
         "PRP_NO_CACHE",
         "GITHUB_OUTPUT",

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from xdist.scheduler import Scheduling
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """What -n auto means here: half as many again as there are cores, for most of these tests wait half of the time."""
     return max(2, (os.cpu_count() or 1) * 3 // 2)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
     """A worker that is done takes over from the others: the long tests stand together, in a few files."""
     from xdist.scheduler import WorkStealingScheduling

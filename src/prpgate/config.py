@@ -22,13 +22,19 @@ UPDATES = ("rebase", "merge")
 OBSERVE = ("store", "status")
 VIA = ("push", "pr")
 METHODS = ("merge", "squash", "rebase")
-SLUG = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
+SLUG = re.compile(r"(?!\.{1,2}/)[A-Za-z0-9_.-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9_.-]{1,100}")
 SCOPE_POLICIES = ("warn", "refuse", "off")
+NOTIFY_EVENTS = ("lane-closed", "lane-open", "your-turn", "claim-suspect", "red")
+NOTIFY_DEFAULT = ("lane-closed", "your-turn", "claim-suspect")
 WIP_STATUSES = ("in_progress", "completing", "landed")
 GATE_STEP_S, MOST_S = 600, 6 * 3600  # a step of a milestone's gate: when it names no time-out, and at most
 DEFAULT_ID_PATTERN = "(P[0-9]|PRP)-[0-9]+"
 NAME = re.compile(r"[^\s\x00-\x20\x7f~^:\\-][^\x00-\x20\x7f~^:\\]*")  # no option, no control character, no space
 PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
+WEBHOOK = re.compile(  # what is sent where: webhook.address reads it again
+    r"(?:https://(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])|http://(?:localhost|127\.0\.0\.1|\[::1\]))"
+    r"(?::[0-9]{1,5})?(?:[/?][!-\"$-\[\]-~]*)?"
+)
 CANDIDATES = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]*/)+")  # a folder of branches
 
 
@@ -117,8 +123,16 @@ class Config(NamedTuple):
     via: str  # how `prp land` brings a branch to the lane: "push", or "pr", by merging its pull request
     land_method: str  # how a pull request is merged; "": the first way that the repository allows
     land_check: str  # name of the status that keeps the merge button in line; "": none is set
+    notify_events: tuple[str, ...]  # of what people are told outside of prpgate
+    notify_webhook: str  # where it is posted to; "": nowhere
+    notify_command: tuple[str, ...]  # the program that is told, with its arguments; (): none
     where: dict[str, str]  # option -> file it was read from, "default" otherwise
     unknown: tuple[str, ...]  # options this version does not know: a newer prpgate, or a slip
+
+    @property
+    def notifies(self) -> bool:
+        """Whether anybody is to be told anything outside of prpgate."""
+        return bool(self.notify_webhook or self.notify_command)
 
     @property
     def one_file_per_prp(self) -> bool:
@@ -238,6 +252,26 @@ def _land_check(r: Reader) -> str:
     return value
 
 
+def _notify(r: Reader) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    """[notify]: events, webhook, command. Whom it is allowed to reach from here is not said in prp.toml."""
+    events = r.texts("notify.events", NOTIFY_DEFAULT, least=0)
+    for name in events:
+        if name not in NOTIFY_EVENTS:
+            raise r.wrong("notify.events", name, "one of " + ", ".join(NOTIFY_EVENTS))
+    webhook, command = r.text("notify.webhook", ""), r.texts("notify.command", (), least=0)
+    if webhook and not (len(webhook) <= 2000 and WEBHOOK.fullmatch(webhook)):
+        want = "an https address (http only to localhost or 127.0.0.1), without user and password"
+        raise r.wrong("notify.webhook", webhook, want)
+    if webhook and command:
+        raise r.wrong("notify.command", list(command), "there beside notify.webhook: one of the two")
+    if command and ("/" in command[0] and not command[0].startswith("/")):
+        want = "a program on PATH or an absolute path: one of the repository would be another on every branch"
+        raise r.wrong("notify.command", command[0], want)
+    if any("\0" in word for word in command):
+        raise r.wrong("notify.command", list(command), "a program and its arguments")
+    return events, webhook, command
+
+
 def parse(text: str, source: str) -> Config:
     """Read a prp.toml. `source` names it in errors and in `where`. Raises UsageError with file and option."""
     try:
@@ -286,6 +320,7 @@ def parse(text: str, source: str) -> Config:
         raise r.wrong("ledger.docs", docs, 'a glob inside the repository, such as "PRPs/**/*.md"')
     default = Times()
     budget_s = r.seconds("smoke_gate.budget", 180)
+    notify_events, notify_webhook, notify_command = _notify(r)
     first_plain = next((b for b in branches if not set(b) & set("*?[")), "main")
     return Config(
         project=project,
@@ -340,6 +375,9 @@ def parse(text: str, source: str) -> Config:
         via=r.text("via", "push", VIA),
         land_method=r.text("land.method", "", ("", *METHODS)),
         land_check=_land_check(r),
+        notify_events=notify_events,
+        notify_webhook=notify_webhook,
+        notify_command=notify_command,
         where=r.where,
         unknown=r.leftovers(),
     )

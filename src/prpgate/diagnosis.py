@@ -35,6 +35,7 @@ def examine(session: Session) -> list[Fact]:
         *_lane(session),
         *_ci(session),
         *_candidates(session),
+        *_agents_files(session),
     ]
 
 
@@ -109,9 +110,11 @@ def _store(session: Session) -> Iterator[Fact]:
     except UserError as e:
         yield Fact("error", e.message, e.next_action or "prp redis-status")
         return
-    from . import ancestor
+    from . import ancestor, notify
     from .messages.api import old_keys
 
+    if told := notify.examine(session.config, store):
+        yield Fact(*told)
     yield from _gate(store)
     yield from _record(session, store)
     if found := ancestor.old_keys(store):
@@ -206,3 +209,21 @@ def _candidates(session: Session) -> Iterator[Fact]:
         yield Fact("warning", say.left(len(left), config.remote), "prp ci clean")
     else:
         yield Fact("ok", say.NOTHING_LEFT)
+
+
+def _agents_files(session: Session) -> Iterator[Fact]:
+    """Does the block for coding agents say what is so? A repository without one needs none."""
+    from . import prime
+    from .messages import prime as say
+
+    if session.repo.bare:
+        return
+    try:
+        places = prime.look(session.repo, policy.working_tree(session.repo) or session.config)
+    except UserError as e:
+        yield Fact("warning", e.message, e.next_action)
+        return
+    if stale := [p.name for p in places if p.state == "stale"]:
+        yield Fact("warning", say.stale(stale), "prp prime --write")
+    elif there := [p.name for p in places if p.state == "current"]:
+        yield Fact("ok", say.current(there).rstrip("."))

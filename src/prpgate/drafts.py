@@ -121,6 +121,9 @@ def _half_done(ctx: Context, draft: Prp) -> Prp | None:
     for p in tree.prps.values():
         if p.title == draft.title and p.rev is not None and p.file != draft.file:
             text = _numbered(tree.files[draft.file], draft, p.file, p.id, p.rev)
+            for was, now in zip(draft.depends_on, p.depends_on, strict=False):
+                if is_draft(was) and not is_draft(now):  # it depends on a draft that was numbered since
+                    text = _depending(text, p.file, was, now)
             if _depending(text, p.file, draft.id, p.id) == tree.files[p.file]:
                 return p
     return None

@@ -35,7 +35,8 @@ class Event(NamedTuple):
     to: str | None = None  # of a message
 
 
-def _event(lane: str | None, key: str, fields: dict[str, str]) -> Event:
+def event_of(lane: str | None, key: str, fields: dict[str, str]) -> Event:
+    """An entry of a lane's log, or of the stream of PRP events (`lane` None), as a value."""
     fence = fields.get("fence") or ""
     return Event(
         id=key,
@@ -56,7 +57,7 @@ def tail(store: Store, count: int = 30, *, lane: str | None = None, before: str 
     client: Any = store.redis
     with store.faults():
         rows = client.xrevrange(key, before, "-", count=count)
-    return [_event(lane, i, f) for i, f in reversed(rows)]
+    return [event_of(lane, i, f) for i, f in reversed(rows)]
 
 
 def lanes(store: Store) -> list[str]:
@@ -84,13 +85,27 @@ def _names(text: str, prp_id: str) -> bool:
     return one.get("prp") == prp_id or prp_id in (one.get("prps") or ())
 
 
+def between(store: Store, lane: str | None, after: str, upto: str = "+", most: int | None = None) -> Iterator[Event]:
+    """Events of PRPs, or of one lane, behind one id up to another, oldest first. Raises StoreDown."""
+    client: Any = store.redis
+    key = store.keys.events if lane is None else store.keys.lane(lane).log
+    left = PAGE if most is None else most
+    while left > 0:
+        with store.faults():
+            rows = client.xrange(key, f"({after}", upto, count=min(PAGE, left))
+        yield from (event_of(lane, i, f) for i, f in rows)
+        if len(rows) < min(PAGE, left):
+            return
+        after, left = rows[-1][0], left if most is None else left - len(rows)
+
+
 def _all(store: Store, lane: str | None, key: str, page: int = 1000) -> Iterator[Event]:
     client: Any = store.redis
     start = "-"
     while True:
         with store.faults():
             rows = client.xrange(key, start, "+", count=page)
-        yield from (_event(lane, i, f) for i, f in rows)
+        yield from (event_of(lane, i, f) for i, f in rows)
         if len(rows) < page:
             return
         start = f"({rows[-1][0]}"
@@ -140,7 +155,7 @@ def follow(
                 yield None
             for key, i, fields in _in_order(got or []):
                 read[key] = i
-                yield _message(i, fields) if key in mail else _event(names[key], i, fields)
+                yield _message(i, fields) if key in mail else event_of(names[key], i, fields)
     finally:
         client.close()
         client.connection_pool.disconnect()

@@ -300,10 +300,10 @@ def take_away(folder: Folder, hook: str) -> Iterator[Step]:
 def _forget(repo: Repo) -> None:
     own = repo.own_dir
     names = [hook_filter.NAME, MADE_FOLDER, *(os.path.join(STUBS, hook) for hook in HOOKS)]
-    stamps = ("prp-why", "prp-renewed", "prp-seen")
+    stamps = ("prp-why", "prp-renewed", "prp-seen", "prp-agents")
     names += [os.path.join(d, name) for d in (repo.common_dir, repo.git_dir) for name in stamps]
     if os.path.isdir(own):
-        names += [name for name in os.listdir(own) if name.startswith("said-")]
+        names += [name for name in os.listdir(own) if name.startswith(("said-", "agent-look", "notify-"))]
     for name in names:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(os.path.join(own, name))

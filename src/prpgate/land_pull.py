@@ -176,9 +176,9 @@ class _PullLanding(land._Landing):
         text = pulls.words(self.repo, pull, base, way, ids)
         made = pulls.candidate(self.repo, pull, base, text)
         if isinstance(made, merged.Conflicts):
-            raise say.conflict(pull, made.files)
+            raise say.conflict(pull, self.config.remote, made.files)
         if pull.mergeable is False:
-            raise say.conflict(pull, ())
+            raise say.conflict(pull, self.config.remote, ())
         return text, made, {**self._judged(Intent(base=base, head=made)), "pull": self._number}
 
     def _merge(
@@ -215,7 +215,7 @@ class _PullLanding(land._Landing):
             saw, look = self._seen(Pulled(self._number, intent.head, intent.base, tree, answer.sha), intent, answer)
             if saw == "base" and (answer.no or (answer.lost and answer.lost.unsent)):
                 saw = "other"  # it cannot arrive any more
-            self.lock.report(grip.lease, saw, look, gate="ci" if self._in_ci else self.config.gate)
+            self.lock.report(grip.lease, saw, look, gate=self.config.gate)
             if saw in ("in", "base"):
                 self.ears.over()
             if saw == "in":

@@ -17,13 +17,13 @@ from . import record
 from .model import COMPLETE, DEPRECATED, IN_PROGRESS, NEW, VALIDATED, Prp
 from .scopes import Held
 from .store import scripts
+from .store.keys import script_keys as script_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .config import Config
     from .store.client import Store
-    from .store.keys import Keys
 
 COMPLETING, LANDED = "completing", "landed"
 
@@ -113,15 +113,6 @@ class State(NamedTuple):
         if not found:
             found = [p for p in self.prps.values() if any_id.casefold() in (a.casefold() for a in p.ids)]
         return found[0] if len(found) == 1 else None
-
-
-def script_keys(k: Keys) -> list[str]:
-    """KEYS of every PRP script, in the order of _prp.lua."""
-    return [
-        *(k.cursor, k.recorded, k.pending, k.claims, k.completing, k.maxrev, k.fence, k.events),
-        *(k.agents, k.verdicts, k.unproven, k.landings, k.landed, k.meta),
-        *(k.open, k.briefs, k.about, k.names, k.marks, k.notes),
-    ]
 
 
 def iso(ms: float) -> str:

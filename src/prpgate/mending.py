@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import candidate_branch, claimfile, driver_setup, install, ledger, ledger_edit, ledger_tidy, live, sync
+from . import candidate_branch, claimfile, driver_setup, install, ledger, ledger_edit, ledger_tidy, live, policy, prime
+from . import sync as syncing
 from .errors import CouldNotTell, StoreDown, UserError
 from .messages import candidates as candidates_say
 from .messages import mending as say
+from .messages import prime as prime_say
 from .messages.install import INSTALL
 
 if TYPE_CHECKING:
@@ -128,14 +130,14 @@ def cursor(session: Session) -> Fix | None:
     if store is None:
         return None
     try:
-        move = sync.preview(session.repo, store, session.config)
+        move = syncing.preview(session.repo, store, session.config)
     except CouldNotTell:
         return None
     if not move.args:
         return None
 
     def act() -> list[str]:
-        done = sync.sync(session.repo, store, session.config)
+        done = syncing.sync(session.repo, store, session.config)
         return [say.synced(done.synced, len(done.changed))]
 
     return Fix("sync", [say.behind(move.report)], act)
@@ -159,4 +161,21 @@ def candidates(session: Session) -> Fix | None:
     return Fix("candidates", lines, act) if left else None
 
 
-FIXES: tuple[Look, ...] = (hooks, merge_driver, stats, claims, cursor, candidates)
+def agents_files(session: Session) -> Fix | None:
+    """A block for coding agents that is not what prp.toml says. One that is damaged is left to a person."""
+    repo = session.repo
+    if repo.bare:
+        return None
+    config = policy.working_tree(repo) or session.config
+    try:
+        stale = [p.name for p in prime.look(repo, config) if p.state == "stale"]
+    except UserError:
+        return None
+
+    def act() -> list[str]:
+        return [prime_say.did(name, what) for name, what in prime.write(repo, config) if what == "written"]
+
+    return Fix("agents", [prime_say.stale(stale)], act) if stale else None
+
+
+FIXES: tuple[Look, ...] = (hooks, merge_driver, stats, claims, cursor, candidates, agents_files)

@@ -173,7 +173,10 @@ class Observer:
         if lock.redispatch(me) is None:
             return News(WAITS, name, say.waits(name, head, self.config.ci_check, self.config.ci_app), head)
         try:
-            dispatch(host, workflow, name, head, state.fence)
+            if self.config.ci_observe == STATUS:  # its check run is the tip's: so it has to be a run on the tip
+                host.dispatch(workflow, name, {})
+            else:
+                dispatch(host, workflow, name, head, state.fence)
         except HostDown as e:
             if e.unsent:
                 lock.redispatch(me, undo=e.message)

@@ -10,7 +10,7 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from . import identity, policy
+from . import glance, identity, policy
 from .errors import StoreDown, UsageError, UserError
 from .gitrepo import Repo, lane_of
 
@@ -56,6 +56,12 @@ class Session:
             from . import registry
 
             registry.beat_now_and_then(self.repo, self._store, self.agent if self._named else None)
+            if os.path.exists(os.path.join(self.repo.own_dir, glance.FILE)):  # an agent's hooks read it
+                glance.keep(self.repo.own_dir, self.config, self._store)
+            if self.config.notifies:
+                from . import notify
+
+                notify.start(self.repo, self.config, self.url)
         return self._store
 
     @cached_property

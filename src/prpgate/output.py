@@ -63,6 +63,25 @@ class Output:
         safe = inert_lines(text)
         print(paint(safe, colour, stream) if colour else safe, file=stream, flush=True)
 
+    def spans(self, row: Sequence[tuple[str, str]]) -> None:
+        """One line for a person, in pieces, each with a colour or "" for none."""
+        stream = sys.stderr if self.json else sys.stdout
+        self._clear_progress()
+        print("".join(paint(inert(t), c, stream) if c else inert(t) for t, c in row), file=stream, flush=True)
+
+    def columns(self) -> int | None:
+        """Of the terminal that standard output is; None: it is none, and nothing needs to be cut."""
+        if not sys.stdout.isatty():
+            return None
+        try:
+            return os.get_terminal_size(sys.stdout.fileno()).columns or None
+        except OSError:
+            return None
+
+    def pair(self, word: str, about: str) -> None:
+        """A line of two parts with a tab between them, for a shell that completes a word."""
+        print(f"{inert(word)}\t{inert(about)}", flush=True)
+
     def note(self, text: str, *, colour: str | None = None) -> None:
         """A line beside the answer: always on stderr."""
         self._clear_progress()
@@ -139,7 +158,12 @@ class Output:
 
 def width(text: str) -> int:
     """Columns that a text takes on a terminal."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    if text.isascii():
+        return len(text)
+    marks = ("Mn", "Me")  # they stand on the character before them
+    return sum(
+        0 if unicodedata.category(c) in marks else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
 
 
 def error_text(error: UserError) -> str:

@@ -96,7 +96,9 @@ def calls(host: Host, config: Config) -> list[Call]:
     if branch.required_checks:
         path = f"{repo}/branches/{quote(lane, safe='')}/protection/{CHECKS}/contexts"
         return [Call("POST", path, {"contexts": missing})]
-    mine = next((r for r in host.ask("GET", f"{repo}/rulesets?per_page=100") or () if r.get("name") == RULESET), None)
+    # Its organisation's are not for this call to change.
+    found = host.ask("GET", f"{repo}/rulesets?per_page=100&includes_parents=false") or ()
+    mine = next((r for r in found if r.get("name") == RULESET), None)
     body = {
         "name": RULESET,
         "target": "branch",

@@ -136,6 +136,14 @@ def _is_time(text: str) -> bool:
 
 def known(git_dir: str, now_s: float) -> list[Held]:
     """What others hold as far as this worktree knows, overdue ones left out; the file goes with the last of them."""
+    held = known_to(git_dir, now_s)
+    if not held and os.path.exists(os.path.join(git_dir, FILE)):
+        note(git_dir, [])
+    return held
+
+
+def known_to(git_dir: str, now_s: float) -> list[Held]:
+    """The same, for those who only read."""
     try:
         with open(os.path.join(git_dir, FILE), encoding="utf-8", errors="replace", newline="\n") as f:
             rows = [line.rstrip("\n").split("\t") for line in f]
@@ -143,10 +151,7 @@ def known(git_dir: str, now_s: float) -> list[Held]:
         return []
     rows = [r for r in rows if len(r) in (4, 5) and all(_is_time(t) for t in (r[0], *r[4:]))]
     held = [Held(int(r[0]), r[1], r[2], r[3], *map(int, r[4:])) for r in rows]
-    held = [h for h in held if max(h.until, h.over) > now_s]
-    if not held:
-        note(git_dir, [])
-    return held
+    return [h for h in held if max(h.until, h.over) > now_s]
 
 
 def in_the_way(held: Iterable[Held], agent: str, paths: Iterable[str]) -> list[tuple[Held, list[str]]]:

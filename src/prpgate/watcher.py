@@ -19,36 +19,45 @@ if TYPE_CHECKING:
     from .store.client import Store
 
 STAY_S = 10
+FIRST_LOOK_S = 2.0
 
 
 def stand_by(repo: Repo, config: Config, landing: Landing, process: Process, land: Process) -> None:
-    """For the push of a `prp land`: nothing while that lives. If it was killed before it could report, `watch` the
-    push in its stead, and tidy up what it left.
+    """For the push of a landing: nothing while its process lives. If that was killed before it could report, `watch`
+    the push in its stead, and tidy up what it left.
 
-    Nothing is renewed meanwhile: a `prp land` that hangs must not keep the lane.
+    Nothing is renewed meanwhile: a landing that hangs must not keep the lane. Ends as well when the landing has
+    reported: its process may be a program that runs for days.
     """
+    wait_s = FIRST_LOOK_S
     give_up = time.monotonic() + config.times.cap_ms / 1000 + 60
-    while not _ended(land, 60):
-        if time.monotonic() > give_up:
+    while not _ended(land, wait_s):
+        if time.monotonic() > give_up or _reported(repo, config, landing):
             return
+        wait_s = min(2 * wait_s, 60.0)
     stand_in(repo, config, landing, process)
 
 
 def stand_in(repo: Repo, config: Config, landing: Landing, process: Process) -> None:
     """The `prp land` of a push has ended. If it did not report, `watch` the push in its stead, and tidy up."""
+    if _reported(repo, config, landing):
+        return
+    watch(repo, config, landing, process)
+    candidate.sweep(repo)
+    pushing.sweep(repo)
+
+
+def _reported(repo: Repo, config: Config, landing: Landing) -> bool:
+    """Is it on record what became of this push? No while the store is away: it may be back before the push ends."""
     from .lock import MergeLock
     from .store.client import connect
 
     try:
         with connect(config, repo.root, timeout_s=5, start=False) as store:
             state = MergeLock(store, landing.lane, config.times).state()
-        if state.fence != landing.lease.fence or state.phase not in (INTENT, ACCEPTING):
-            return
     except StoreDown:
-        pass  # it may be back before the push has ended
-    watch(repo, config, landing, process)
-    candidate.sweep(repo)
-    pushing.sweep(repo)
+        return False
+    return state.fence != landing.lease.fence or state.phase not in (INTENT, ACCEPTING)
 
 
 def watch(repo: Repo, config: Config, landing: Landing, process: Process) -> None:
@@ -75,6 +84,10 @@ def watch(repo: Repo, config: Config, landing: Landing, process: Process) -> Non
         try:
             store = store or connect(config, repo.root, timeout_s=5, start=False)
             report(repo, config, store, landing)
+            if config.notifies:
+                from . import notify
+
+                notify.once(repo, config, store)
             store.close()
             return
         except StoreDown:

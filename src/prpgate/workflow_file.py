@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
 
 from . import __version__
 from .errors import UsageError
@@ -62,7 +63,7 @@ def _came_from() -> Gate | None:
     told = noted()
     url = str(told.get("url", ""))
     if url.startswith("file://"):
-        return _of_checkout(url.removeprefix("file://"))
+        return _of_checkout(unquote(url.removeprefix("file://")))
     sha = str(told.get("vcs_info", {}).get("commit_id", ""))
     match = HOSTED.fullmatch(url)
     return Gate(match.group(1), sha) if match and re.fullmatch(r"[0-9a-f]{40}", sha) else None
@@ -105,9 +106,9 @@ on: # with no filter: a landing that gets no run waits for one until its deadlin
 
 permissions: {}
 
-# One run for each commit; a newer push never cancels an older one's verdict.
+# One run for each commit of a branch: in one group a third run cancels the second while the first is under way.
 concurrency:
-  group: smoke-${{ github.event_name }}-${{ inputs.sha || github.sha }}
+  group: smoke-${{ github.event_name }}-${{ github.ref }}-${{ inputs.sha || github.sha }}
   cancel-in-progress: false
 
 jobs:

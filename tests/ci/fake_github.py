@@ -79,6 +79,7 @@ class FakeGithub:
         self.protected: dict[str, list[str]] = {}  # branch -> names of required checks (classic protection)
         self.required: dict[str, list[str]] = {}  # branch -> contexts that must be green before a merge (else 405)
         self.rulesets: list[dict[str, Any]] = []  # made through the API; their rules bind
+        self.parents_rulesets: list[dict[str, Any]] = []  # of its organisation
         self.workflows: set[str] = {"smoke.yml"}
         self.inputs: set[str] = {"sha", "fence"}  # that the workflows declare
         self.redirect = ""  # where the next request is sent instead
@@ -422,8 +423,9 @@ class FakeGithub:
     def _branch_rules(self, args: list[str], _: dict[str, str], __: Any) -> tuple[int, Any]:
         return 200, self.rules.get(args[0], [])
 
-    def _list_rulesets(self, _: list[str], __: dict[str, str], ___: Any) -> tuple[int, Any]:
-        return 200, self.rulesets
+    def _list_rulesets(self, _: list[str], query: dict[str, str], __: Any) -> tuple[int, Any]:
+        parents = [] if query.get("includes_parents") == "false" else self.parents_rulesets
+        return 200, [*parents, *self.rulesets]
 
     def _put_ruleset(self, args: list[str], _: dict[str, str], body: Any) -> tuple[int, Any]:
         one = next((r for r in self.rulesets if args and r["id"] == int(args[0])), None)

@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from prpgate import prps
+from prpgate.gitrepo import Repo
 from prpgate.model import ZERO
 from tests.ci.github import LEDGER, NEW, SCRIPT, Github
 from tests.ci.test_smoke import alive, unique_seconds
@@ -437,6 +438,25 @@ def test_a_dispatch_speaks_for_its_own_commit_and_fence_only(
     assert bool(ended.outputs["fence"]) is speaks
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_dispatch_by_hand_of_what_is_not_on_the_lane_is_no_landing(world: World, server: Server, asked: bool) -> None:
+    """Also where the checkout keeps no credentials, so that the remote cannot be asked."""
+    github = Github(world, 'run = "exit 1"', gate="ci")
+    lock = github.use(server)
+    prps.sync(Repo(str(github.ana.path)), lock.store, github.config)
+    run(["git", "checkout", "-q", "-b", "topic"], github.ana.path)
+    topic = github.ana.commit_files("topic", {"prps/P1-002.yaml": NEW.replace("P1-001", "P1-002")})
+    github.ana.git("push", "-q", "origin", "topic")
+    checkout = github.checkout(topic)
+    if not asked:
+        run(["git", "remote", "set-url", "origin", str(world.folder / "gone.git")], checkout)
+    payload = {"inputs": {"sha": topic, "fence": ""}}
+    ended = github.end(github.start(checkout, "workflow_dispatch", payload, github.base))
+    assert (ended.code, ended.outputs["fence"]) == (1, ""), ended.log
+    assert (lock.state().closed, lock.record(topic)) == (None, None)
+    assert sorted(prps.read(lock.store, github.config).prps) == ["P1-001"], "what has not landed is not recorded"
+
+
 def test_a_dispatch_for_a_landing_that_another_run_has_says_nothing(world: World, server: Server) -> None:
     github = Github(world, 'run = "echo begun; sleep 3"', gate="ci")
     lock = github.use(server)
@@ -454,11 +474,12 @@ def test_a_dispatch_for_a_landing_that_another_run_has_says_nothing(world: World
 GROUP = {"merge_group": {"base_ref": "refs/heads/main"}}
 
 
+@pytest.mark.parametrize("gate", ["ci", "ci-first"])
 @pytest.mark.parametrize(("step", "result"), [("true", "green"), ("false", None)])
 def test_a_merge_group_leaves_evidence_when_green_and_never_a_lock(
-    world: World, server: Server, step: str, result: str | None
+    world: World, server: Server, step: str, result: str | None, gate: str
 ) -> None:
-    github = Github(world, f'run = "{step}"', gate="ci")
+    github = Github(world, f'run = "{step}"', gate=gate)
     lock = github.use(server)
     head = github.push("in the queue", {"b": "b\n"})
     ended = github.end(github.start(github.checkout(head), "merge_group", GROUP, head, "refs/heads/q/main/pr-1"))
@@ -467,6 +488,22 @@ def test_a_merge_group_leaves_evidence_when_green_and_never_a_lock(
     assert ended.outputs["fence"] == ""
     assert "adopt" not in events(lock)
     assert (lock.state().state, lock.state().closed) == ("free", None)
+
+
+def test_what_a_merge_group_inherits_is_as_old_as_the_run_that_proved_it(world: World, server: Server) -> None:
+    github = Github(world, gate="ci")
+    lock = github.use(server)
+    first = github.land(lock, "more", {"b": "b\n"})
+    assert github.on_push(first).code == 0
+    below = lock.standing(*github.key(first))
+    head = github.push("in the queue", {"prps/P1-002.yaml": NEW.replace("P1-001", "P1-002")})
+    payload = {"merge_group": {"base_ref": "refs/heads/main", "base_sha": first}}
+    ended = github.end(github.start(github.checkout(head), "merge_group", payload, head, "refs/heads/q/main/pr-1"))
+    assert "inherited from" in ended.log
+    stands = lock.standing(*github.key(head))
+    assert stands is not None
+    assert below is not None
+    assert stands.proven_ms == below.at_ms
 
 
 def test_a_merge_group_for_what_is_no_lane_tells_nobody(world: World, server: Server) -> None:

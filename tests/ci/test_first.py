@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from prpgate import lane
 from prpgate.candidate_lock import CandidateLock
 from prpgate.config import parse
 from prpgate.errors import UsageError
-from prpgate.model import ZERO
+from prpgate.gitrepo import Repo
+from prpgate.lock import Granted, Who
+from prpgate.model import ZERO, Intent
 from prpgate.store.client import adopt, connect
 from tests.ci.github import LEDGER, NEW, Ended, Github
 from tests.ci.test_ci_smoke import DOCS
@@ -311,7 +314,10 @@ def test_a_foreign_push_meanwhile_is_not_overwritten_and_the_candidate_is_made_a
     first.free()
 
 
-def test_a_candidate_on_an_old_tip_is_given_up_as_soon_as_somebody_saw_the_lane_move(first: First) -> None:
+def test_a_candidate_on_an_old_tip_is_given_up_as_soon_as_somebody_saw_the_lane_move(
+    world: World, server: Server
+) -> None:
+    first = First(world, server, more="lane.lease = 9\n")  # its renewals bring the news
     ben = first.clone("ben")
     first.ana.commit_files("P1-001: work", {"b": "b\n"})
     lander = first.begin(first.ana)
@@ -390,6 +396,30 @@ def test_the_run_on_the_lane_after_a_landing_passes_at_once_and_says_whence(worl
     assert "the steps ran" not in ci.log
     assert f"this tree is green already, by {RUN_URL}" in ci.summary
     assert first.events() == before, "the lane is nobody's and stays so"
+
+
+def test_a_pull_request_that_makes_a_green_tree_again_frees_the_lane_and_opens_it(world: World, server: Server) -> None:
+    """It waits for CI after it landed, also with ci-first; a revert makes a tree that was green before."""
+    github = Github(world, 'run = "test ! -e bad"', gate="ci-first", more="lane.red_retries = 0\n")
+    lock = github.use(server)
+    assert github.on_push(github.land(lock, "P1-001: work", {"b": "b\n"})).code == 0
+    bad = github.land(lock, "P1-001: worse", {"bad": "b\n"})
+    assert github.on_push(bad).code == 1
+    assert lock.state().closed is not None
+    github.ana.git("revert", "--no-edit", bad)
+    mended = github.ana.head
+    who = Who("ana", f"ana:{mended}", "ana", "desk", 1, "land", None, mended)
+    answer = lock.acquire(who, plain=True, fixer=True, intent=Intent(mended, bad), info={"agent": "ana", "prps": []})
+    assert isinstance(answer, Granted)
+    github.ana.git("push", "-q", "origin", "HEAD:main")
+    saw, look = lane.observe(Repo(str(github.ana.path)), github.config, lock.state())
+    lock.report(answer.lease, saw, look, gate="ci")
+    assert lock.state().phase == "landed"
+    assert github.on_push(mended, before=bad).code == 0
+    assert (lock.state().state, lock.state().closed) == ("free", None)
+    record = lock.record(mended)
+    assert record is not None
+    assert (record.verdict, record.unproven) == ("green", False)
 
 
 def test_a_foreign_commit_is_smoked_on_the_lane_and_its_red_closes_it_until_a_green_revert(first: First) -> None:

@@ -164,9 +164,8 @@ def test_a_host_that_is_down_is_said_once_and_waited_for_past_the_deadline(
     world: World, server: Server, fake: FakeGithub, how: str | int
 ) -> None:
     s = Observed(world, server, fake, OBSERVED + SOON)
-    lander, _, sha = s.begun()
-    s.looked(1)
     fake.fail(how, times=1000)
+    lander, _, sha = s.begun()
     check = fake.add_check(sha)
     time.sleep(5)
     assert lander.poll() is None, "past ci_wait, and nobody can say that no run came"

@@ -228,10 +228,13 @@ def test_a_token_that_is_not_valid(ana: Clone, fake: FakeGithub, monkeypatch: py
         ("https://user:secret@github.com/team/app", ("github.com", "team/app")),
         ("git@github.com:team/app.git", ("github.com", "team/app")),
         ("ssh://git@GHE.example:2222/team/app.git", ("ghe.example", "team/app")),
+        ("ssh://git@ssh.github.com:443/team/app.git", ("github.com", "team/app")),
         ("/srv/git/app.git", None),
         ("../app.git", None),
         ("file:///srv/git/team/app.git", None),
         ("https://github.com/one", None),
+        ("https://github.com/team/..", None),
+        ("https://github.com/../app", None),
     ],
 )
 def test_host_and_repository_of_a_remote(url: str, found: tuple[str, str] | None) -> None:
@@ -259,7 +262,7 @@ def test_a_token_goes_nowhere_that_only_prp_toml_names(
     ana: Clone, monkeypatch: pytest.MonkeyPatch, toml: str, mine: str | None, code: str | None
 ) -> None:
     ana.git("remote", "set-url", "origin", "https://ghe.example/team/app.git")
-    monkeypatch.setenv("GITHUB_TOKEN", "secret")
+    monkeypatch.setenv("PRP_HOST_TOKEN", "secret")
     if mine:
         monkeypatch.setenv("PRP_HOST_API", mine)
     if code is None:
@@ -268,6 +271,24 @@ def test_a_token_goes_nowhere_that_only_prp_toml_names(
     with pytest.raises(HostRefused) as e:
         open_host(ana, toml)
     assert e.value.code == code
+
+
+@pytest.mark.usefixtures("only_git")
+@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "GH_TOKEN"])
+def test_a_token_of_github_goes_to_no_other_host(ana: Clone, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The remote of a clone may be on any host, and `prp init` asks it."""
+    monkeypatch.setenv(name, "secret")
+    ana.git("remote", "set-url", "origin", "https://elsewhere.example/team/app.git")
+    with pytest.raises(HostRefused) as e:
+        open_host(ana)
+    assert e.value.code == "no-token"
+    assert name in str(e.value.hint)
+    for own in ("https://github.com/team/app.git", "git@team.ghe.com:team/app.git"):
+        ana.git("remote", "set-url", "origin", own)
+        assert open_host(ana).repository == "team/app"
+    ana.git("remote", "set-url", "origin", "https://elsewhere.example/team/app.git")
+    monkeypatch.setenv("PRP_HOST_API", "https://elsewhere.example/api/v3")  # in so many words
+    assert open_host(ana).repository == "team/app"
 
 
 def test_a_token_follows_no_redirect_to_another_host(ana: Clone, fake: FakeGithub, world: World) -> None:
@@ -346,12 +367,18 @@ def test_without_a_token_gh_is_asked(ana: Clone, world: World, gh: Path, monkeyp
             host.settings()
 
 
-def test_neither_token_nor_gh(ana: Clone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def only_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No gh on PATH."""
+    folder = tmp_path / "only-git"
+    folder.mkdir()
+    (folder / "git").symlink_to(run(["sh", "-c", "command -v git"], tmp_path).out.strip())
+    monkeypatch.setenv("PATH", str(folder))
+
+
+@pytest.mark.usefixtures("only_git")
+def test_neither_token_nor_gh(ana: Clone) -> None:
     ana.git("remote", "set-url", "origin", "git@github.com:team/app.git")
-    only_git = tmp_path / "only-git"
-    only_git.mkdir()
-    (only_git / "git").symlink_to(run(["sh", "-c", "command -v git"], tmp_path).out.strip())
-    monkeypatch.setenv("PATH", str(only_git))
     with pytest.raises(HostRefused) as e:
         open_host(ana)
     assert e.value.code == "no-token"

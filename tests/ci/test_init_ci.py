@@ -241,6 +241,7 @@ def test_the_text_is_pinned_asks_for_little_and_pastes_nothing(
     text = workflow_file.text(gate, setup, 180)
     flow = yaml.safe_load(text)
     assert (flow["permissions"], flow["concurrency"]["cancel-in-progress"]) == ({}, False)
+    assert "github.ref }}" in flow["concurrency"]["group"], "one branch's run waits for no other's"
     assert set(flow[True]) == {"push", "pull_request", "merge_group", "workflow_dispatch"}
     job = flow["jobs"]["smoke"]
     assert job["permissions"] == {"contents": "read"}

@@ -331,6 +331,15 @@ def test_ci_leaves_steps_out_only_over_a_green_tip_of_its_own(world: World, serv
     assert "not needed: unit" in ended.log
 
 
+def test_ci_leaves_nothing_out_where_its_check_run_is_the_verdict(world: World) -> None:
+    steps = f'{TOUCH}\nchanged = ["src/**"]\n[[smoke]]\nname = "b"\nrun = "true"\nchanged = ["b/**"]'
+    github = Github(world, steps, gate="ci", more='ci.observe = "status"\n')
+    red = github.push("broken", {"src/a": "1\n"})  # whatever its run said: nobody tells this one
+    ended = github.on_push(github.push("words", {"README": "1\n"}), before=red)
+    assert (ended.code, ended.outputs["reason"].partition(" in ")[0]) == (0, "2 steps passed"), ended.log
+    assert "all steps run" in ended.log
+
+
 def test_two_steps_at_once_do_not_mix_in_the_log(world: World) -> None:
     steps = (
         'name = "a"\nrun = "for i in 1 2 3; do echo a$i; sleep 0.2; done"\n'

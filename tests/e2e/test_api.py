@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +19,6 @@ from prpgate.errors import UsageError, UserError
 from tests.world import run
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.e2e.conftest import Project
 
 
@@ -34,6 +33,17 @@ def soon(what: object, seconds: float = 10) -> None:
     while not what():  # type: ignore[operator]
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def standing_by(project: Project) -> list[str]:
+    """What the pushes of this project left running."""
+    found = []
+    for pid in (p for p in os.listdir("/proc") if p.isdigit()):
+        with contextlib.suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+            if any(w.endswith("/pre-push") for w in words) and str(project.remote) in words:
+                found.append(pid)
+    return found
 
 
 def test_a_prp_from_ready_to_landed(project: Project) -> None:
@@ -51,6 +61,7 @@ def test_a_prp_from_ready_to_landed(project: Project) -> None:
         assert landed.state == "landed"
         assert project.tip() == project.ana.head == landed.sha
         assert api.landings()[0].agent == "robo"
+        soon(lambda: not standing_by(project))  # while this process, which landed it, lives on
         smoked = api.smoke()
         assert (smoked.report.result, smoked.recorded) == ("green", True)
 

@@ -57,6 +57,7 @@ def test_init_waits_for_nobody(tmp_path: Path, home: Path) -> None:
 
 def test_protect_prints_its_calls_and_makes_them_when_told(via_pr: Setup) -> None:
     ana, fake = via_pr.ana, via_pr.fake
+    fake.parents_rulesets = [{"id": 77, "name": "prpgate"}]  # not this repository's to change
     done = ana.prp("ci", "protect", "--dry-run")
     first, _, rest = done.out.partition("\n")
     assert first == "POST /repos/team/app/rulesets"

@@ -223,6 +223,7 @@ def test_out_of_patience_the_place_is_kept(project: Project, option: tuple[str, 
     ben = project.join("ben")
     ben.commit_files("work of ben", {"b.txt": "b"})
     slow = hold_the_lane(project, 6)
+    pausing(project, 0)  # the next ones are quick
     done = ben.prp("land", *option, "--json", ok=False)
     said = answer(done)
     assert (done.code, said["state"], said["position"], said["landed"]) == (75, "queued", 1, False)

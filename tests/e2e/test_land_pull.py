@@ -374,6 +374,19 @@ def test_what_cannot_land_is_refused_before_the_line(via_pr: Setup) -> None:
     assert not lane(ana)["queue"]
 
 
+def test_a_way_of_merging_that_is_not_allowed_names_what_to_change(via_pr: Setup) -> None:
+    ana, fake = via_pr.ana, via_pr.fake
+    toml = ana.read("prp.toml")
+    ana.commit_files("squash", {"prp.toml": toml + '\n[land]\nmethod = "squash"\n'})
+    ana.git("push", "-q", "origin", "main")
+    via_pr.project.settle()
+    number = via_pr.pull(ana, "topic", {"one": "1\n"})
+    fake.settings["allow_squash_merge"] = False
+    said = json.loads(ana.prp("land", "--pr", str(number), "--json", ok=False).out)
+    assert (said["error"]["code"], said["next_action"]) == ("method", None)
+    assert "[land] method in prp.toml" in said["error"]["hint"]
+
+
 def test_what_the_hooks_would_refuse_is_refused_here(via_pr: Setup) -> None:
     ana, fake = via_pr.ana, via_pr.fake
     base = via_pr.tip()

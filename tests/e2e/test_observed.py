@@ -51,7 +51,9 @@ class Started:
             one.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            print(f"so far: code {self.process.poll()}, {self.lines}, {self.said}")
         if self.process.poll() is None:
             self.process.kill()
         self.ended()
@@ -252,7 +254,7 @@ def test_a_cron_job_reconciles_and_says_what_it_did(observed: tuple[Project, Fak
     assert "smoke.yml was started for it, once" in ana.prp("ci", "reconcile").out
     time.sleep(1.5)
     assert "waits for check run smoke of github-actions" in ana.prp("ci", "reconcile").out
-    assert [d["inputs"]["sha"] for d in fake.dispatches] == [project.tip()]
+    assert [(d["ref"], d["inputs"]) for d in fake.dispatches] == [("main", {})]
     fake.add_check(project.tip(), conclusion="success")
     found = json.loads(ana.prp("ci", "reconcile", "--json").out)
     assert [(e["event"], e["result"]) for e in found["events"]] == [("verdict", "green")]
@@ -267,7 +269,7 @@ def test_what_cannot_be_asked_is_said_with_the_command_that_helps(observed: tupl
     done = ana.prp("ci", "reconcile", ok=False)
     assert done.code == 1
     assert "refused (401)" in done.err
-    assert "export GITHUB_TOKEN" in done.err
+    assert "export PRP_HOST_TOKEN" in done.err
     found = ana.prp("doctor", ok=False)
     assert found.code == 1
     assert "ERROR  the host at" in found.out

@@ -176,9 +176,10 @@ class Lane:
         if self.windows_due(eligible, live):
             # every absent ticket now in the queue has its window used
             self.window = self.now + self.times["window_ms"]
+            whose = next(t for t in eligible if not self.is_there(t) and not t.window_used)
             for t in self.queue:
                 t.window_used = t.window_used or not self.is_there(t)
-            self.note("window")
+            self.note("window", whose.who.get("agent"))
         elif live:
             # offered to the lowest that is there; the second is told when to look
             self.grow()
@@ -444,9 +445,10 @@ class Lane:
         elif saw == "other" and self.put_record(h.head, "not-landed"):
             self.note("not-landed", self.owner_agent(), h.head)
         whole = self.attribute_look(a["look"])
+        by_host = "pull" in self.records.get(h.head, {})  # no candidate of it was smoked before
         if saw == "in":
             self.arrived(h.head)
-        if saw == "in" and a["gate"] == "ci":
+        if saw == "in" and (a["gate"] == "ci" or (a["gate"] == "ci-first" and by_host)):
             self.await_run()
             h.cap = self.now + self.times["ci_cap_ms"]
         else:

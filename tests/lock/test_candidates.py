@@ -200,6 +200,15 @@ def test_a_landing_is_recorded_as_green_and_a_fix_opens_what_red_closed(s: Trial
     assert (record.record, record.verdict, record.run_url) == ("landed", "green", RUN)
 
 
+def test_a_pull_requests_landing_is_smoked_on_the_lane_whoever_tells_it(s: Trial) -> None:
+    """The host makes its commit: no candidate of it was proven."""
+    lease = s.holds("ann")
+    s.lock.intent(lease, H1, {**INFO, "pull": 7})
+    s.lock.report(lease, "in", s.looked("h1", heads=["h1"], since="b0"), gate="ci-first")
+    state = s.lock.state()
+    assert (state.state, state.phase) == ("held", "landed")
+
+
 def test_what_a_person_closed_stays_closed(s: Trial) -> None:
     s.lock.close("carol", "stop")
     lease = s.holds("ann", fixer=True)

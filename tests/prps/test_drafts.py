@@ -140,10 +140,13 @@ def test_a_new_prp_whose_line_was_never_written_is_the_same_one_again(world: Wor
 
 @FORMS
 @pytest.mark.parametrize("written", [False, True], ids=["not written", "half written"])
-def test_numbering_that_was_killed_goes_on(world: World, server: Server, config: str, written: bool) -> None:
+@pytest.mark.parametrize("turned", [False, True], ids=["in order", "the one that depends first"])
+def test_numbering_that_was_killed_goes_on(
+    world: World, server: Server, config: str, written: bool, turned: bool
+) -> None:
     (ann,) = office(world, server, "ann", config=config)
-    first, _ = drafts.new(ann.repo, ann.config, "The first")
-    second, _ = drafts.new(ann.repo, ann.config, "The first")
+    ids = [drafts.new(ann.repo, ann.config, "The first")[0] for _ in range(2)]
+    first, second = sorted(ids, key=list(tree(ann).prps).index, reverse=turned)  # as they are numbered
     file = tree(ann).prps[second].file
     path = ann.clone.path / file
     path.write_bytes(ledger_edit.change(path.read_bytes(), file, second, {"depends_on": [first]}))

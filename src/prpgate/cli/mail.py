@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from .. import ops
+from .. import known_names, ops
 from ..errors import OK, QUEUED, REFUSED, StoreDown, UsageError
 from ..interrupts import alike
 from ..messages import mail as say
@@ -37,8 +37,9 @@ def agents(args: argparse.Namespace, out: Output) -> int:
     session = ops.Session(url=args.redis_url)
     registry.beat(session.store(), session.caller)
     found = registry.agents(session.store(), session.config, session.lanes())
+    known_names.note_agents(session.repo.common_dir, [a.name for a in found])
     shown = [a for a in found if not args.role or args.role.removeprefix("@") in a.roles]
-    out.answer(agents=[_agent_json(a) for a in shown])
+    out.answer(agents=[agent_json(a) for a in shown])
     now = time.time()
     rows = [
         (
@@ -61,7 +62,7 @@ def agents(args: argparse.Namespace, out: Output) -> int:
     return OK
 
 
-def _agent_json(a: Entry) -> dict[str, Any]:
+def agent_json(a: Entry) -> dict[str, Any]:
     return {
         "name": a.name,
         "kind": a.kind,

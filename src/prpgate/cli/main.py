@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -11,6 +12,7 @@ from ..errors import BUG, INTERRUPTED, OK, USAGE, UserError
 from ..output import Output, inert
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 
@@ -24,7 +26,7 @@ class Arg(NamedTuple):
 class Verb(NamedTuple):
     """One command: where its handler is, what it does in a line, what it takes."""
 
-    handler: str  # "module:function" in prpgate.cli
+    handler: str  # "module:function" in prpgate.cli; ".front.module:function" in another front
     help: str
     args: tuple[Arg, ...] = ()
     json: bool = True
@@ -44,6 +46,10 @@ REASON = arg("--reason", required=True, metavar="WHY", help="why; everybody who 
 DOMAIN = arg("--domain", metavar="NAME", help="only the ids of this domain ([domains] in prp.toml)")
 BRANCH = flag("--branch", "on the PRP's own branch, made from HEAD when it is not there")
 NOTE = arg("--note", default="", metavar="TEXT", help="a word for whoever goes on with it")
+CLAUDE_CODE = flag("--claude-code", "Claude Code's, in .claude/settings.local.json")
+SHARED = flag("--shared", "in .claude/settings.json, which is the whole team's, instead")
+JSON = flag("--json", "one JSON object on stdout, text for people on stderr")
+STORE = arg("--redis-url", metavar="URL", help="use this store (default: found by itself)")
 YES = flag("--yes", "take what is proposed and ask nothing")
 
 GROUPS: dict[str, dict[str, Verb]] = {
@@ -58,6 +64,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 arg("--scope", choices=("machine", "team"), help="who shares the store: this machine, or a team"),
                 arg("--lane", metavar="BRANCH", help="the branch that is the record (default: main)"),
                 flag("--ancestor-shims", "also write files under which an earlier system's scripts go on working"),
+                flag("--agents", "also write the block of prp prime into AGENTS.md, and CLAUDE.md where there is one"),
                 arg(
                     "--ci", choices=("github",), help="also write a workflow that smokes what lands, and propose steps"
                 ),
@@ -86,6 +93,32 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 arg("--set", metavar="NAME", help="name the agent who works in this worktree"),
                 arg("--role", metavar="ROLE", help='say what you do for the others: prp send @ROLE ("" for none)'),
             ),
+        ),
+        "prime": Verb(
+            "prime:prime_",
+            "the instruction block for coding agents, true for this repository's prp.toml",
+            (
+                flag("--write", "write it into AGENTS.md, and CLAUDE.md where there is one"),
+                flag("--check", "for CI: fail when the block there is missing, or not what prp.toml says"),
+                flag("--remove", "take it out again"),
+            ),
+        ),
+        "agent-hooks install": Verb(
+            "agent_hooks:install",
+            "let a coding agent know what it holds, and keep its edits out of others' paths",
+            (
+                CLAUDE_CODE,
+                SHARED,
+                flag("--print", "print what would be in the settings, and write nothing"),
+            ),
+        ),
+        "agent-hooks remove": Verb("agent_hooks:remove", "take these hooks out of the settings again", (SHARED,)),
+        "agent-hooks show": Verb("agent_hooks:show", "where these hooks are, and whether they are this installation's"),
+        "completion": Verb(
+            "completion:completion",
+            "print the script that completes words of prp in your shell",
+            (arg("shell", choices=("bash", "zsh", "fish")),),
+            json=False,
         ),
         "demo": Verb(
             "demo:demo",
@@ -234,14 +267,62 @@ GROUPS: dict[str, dict[str, Verb]] = {
                 flag("--ack", "acknowledge what was shown"),
             ),
         ),
+        "top": Verb(
+            "top:top",
+            "the lanes and the board in one live screen",
+            (
+                arg("--lane", metavar="LANE", help="only this lane (default: all)"),
+                flag("--once", "print it once, in lines, and end"),
+            ),
+        ),
         "watch": Verb(
             "watch:watch",
             "follow everything that happens; with --json one object a line",
             (
                 arg("--lane", metavar="LANE", help="only what happens on this lane"),
                 arg("--prp", metavar="ID", help="only what is about this PRP"),
-                arg("--agent", metavar="NAME", help="only what this agent does"),
+                arg("--agent", metavar="AGENT", help="only what this agent does"),
+                arg(
+                    "--event",
+                    action="append",
+                    default=[],
+                    metavar="EVENT",
+                    help="only these events (landed, verdict, close, ...); several with commas",
+                ),
                 arg("--since", metavar="1h|EVENT_ID", help="first what happened in that time, or after that event"),
+            ),
+        ),
+    },
+    "Telling people": {
+        "notify run": Verb(
+            "notify:run",
+            "deliver what [notify] in prp.toml says, as it happens",
+            (arg("--for", dest="seconds", type=float, metavar="SECONDS", help="end after that (default: never)"),),
+        ),
+        "notify status": Verb(
+            "notify:status", "what was told, what waits, what was given up, whether this clone delivers"
+        ),
+        "notify test": Verb("notify:test", "deliver a test from here, now"),
+        "notify allow": Verb("notify:allow", "let this clone run the command that the lane's prp.toml names", (YES,)),
+    },
+    "Screens": {
+        "dashboard": Verb(
+            ".dashboard.command:dashboard",
+            "the project in your browser, live; changes nothing",
+            (
+                arg("--port", type=int, metavar="N", help="the port (default: 8137, or the next that is free)"),
+                arg(
+                    "--host",
+                    default="127.0.0.1",
+                    metavar="HOST",
+                    help="listen there (default: 127.0.0.1, only this machine)",
+                ),
+                flag("--open", "open the browser"),
+                arg(
+                    "--token",
+                    metavar="TOKEN",
+                    help="what others log in with; needed for any address but this machine's",
+                ),
             ),
         ),
     },
@@ -497,7 +578,8 @@ def unknown(argv: Sequence[str]) -> UserError:
     )
 
 
-def parse(name: str, rest: list[str]) -> Any:
+def parser(name: str) -> argparse.ArgumentParser:
+    """What argparse reads a command's line with."""
     import argparse
 
     from ..errors import UsageError
@@ -508,15 +590,19 @@ def parse(name: str, rest: list[str]) -> Any:
             raise UsageError(f"{message}.", code="usage", hint=usage, next_action=f"prp {name} --help")
 
     verb = VERBS[name]
-    parser = Parser(prog=f"prp {name}", description=verb.help[0].upper() + verb.help[1:] + ".")
+    made = Parser(prog=f"prp {name}", description=verb.help[0].upper() + verb.help[1:] + ".")
     for a in verb.args:
-        parser.add_argument(*a.names, **a.more)
+        made.add_argument(*a.names, **a.more)
     if verb.json:
-        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, text for people on stderr")
+        made.add_argument(*JSON.names, **JSON.more)
     else:
-        parser.set_defaults(json=False)
-    parser.add_argument("--redis-url", metavar="URL", help="use this store (default: found by itself)")
-    return parser.parse_args(rest)
+        made.set_defaults(json=False)
+    made.add_argument(*STORE.names, **STORE.more)
+    return made
+
+
+def parse(name: str, rest: list[str]) -> Any:
+    return parser(name).parse_args(rest)
 
 
 def dispatch(argv: Sequence[str]) -> int:
@@ -530,6 +616,10 @@ def dispatch(argv: Sequence[str]) -> int:
     if argv[0] in ("-V", "--version"):
         Output().say(f"prpgate {__version__}")
         return OK
+    if argv[0] == "__complete":  # asked by a shell at every Tab: without argparse
+        from .completion import answer
+
+        return answer(argv[1:], Output())
     found = find(argv)
     if found is None:
         raise unknown(argv)
@@ -571,7 +661,8 @@ def run(argv: Sequence[str] | None = None) -> int:
             _keep(e)
         return e.exit_code
     except KeyboardInterrupt:
-        out.note("prp: stopped")
+        with contextlib.suppress(OSError):  # the terminal may be what went away
+            out.note("prp: stopped")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader went away (`prp list | head`): not our fault, and nothing to say to nobody.

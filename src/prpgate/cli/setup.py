@@ -80,13 +80,20 @@ def init(args: argparse.Namespace, out: Output) -> int:
     synced = _bring_up(repo, config, args.redis_url, out, adopt=wrote)
     shims, unsaved = _shims(repo, out) if args.ancestor_shims else ([], [])
     ci_files = _ci(repo, config, args, out) if args.ci else []
+    primed = _agents(repo, config, out) if args.agents else []
     then = "prp status"
-    added = " ".join(quote(f":/{f}") for f in dict.fromkeys([*unsaved, *ci_files]))
+    added = " ".join(quote(f":/{f}") for f in dict.fromkeys([*unsaved, *ci_files, *primed]))
     if added and not wrote:
-        what = "Smoke what lands" if ci_files else "Old scripts lead to prpgate"
+        what = (
+            "Smoke what lands"
+            if ci_files
+            else "Old scripts lead to prpgate"
+            if unsaved
+            else "Tell agents how to work here"
+        )
         then = f'git add {added} && git commit -m "{what}" && git push'
     if wrote or not repo.maybe("ls-files", "--error-unmatch", settings.FILE):
-        names = " ".join(quote(f":/{f}") for f in dict.fromkeys([settings.FILE, *shims, *ci_files]))
+        names = " ".join(quote(f":/{f}") for f in dict.fromkeys([settings.FILE, *shims, *ci_files, *primed]))
         then = f'git add {names} && git commit -m "Use prpgate"'
         if repo.remote_url(config.remote) is not None:
             upstream = repo.maybe("rev-parse", "--abbrev-ref", "@{upstream}")
@@ -95,7 +102,7 @@ def init(args: argparse.Namespace, out: Output) -> int:
     out.say(f"  {then}")
     out.answer(
         project=config.project,
-        wrote=list(dict.fromkeys([*([settings.FILE] if wrote else []), *shims, *ci_files])),
+        wrote=list(dict.fromkeys([*([settings.FILE] if wrote else []), *shims, *ci_files, *primed])),
         hooks=report._asdict(),
         merge_driver=driver._asdict(),
         synced=synced,
@@ -110,6 +117,12 @@ def _ci(repo: Repo, config: Config, args: argparse.Namespace, out: Output) -> li
     from .init_ci import write
 
     return write(repo, config, args, out)
+
+
+def _agents(repo: Repo, config: Config, out: Output) -> list[str]:
+    from .prime import write
+
+    return [name for name, what in write(repo, config, out) if what == "written"]
 
 
 def _shims(repo: Repo, out: Output) -> tuple[list[str], list[str]]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import ops
+from ..cells import cut, plain
 from ..errors import OK, StoreDown, UsageError
 from ..interrupts import alike
+from ..messages import feed
 from ..messages import lane as words
 from ..messages import mail as say
+from ..output import width
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Sequence
 
     from ..events import Event
     from ..output import Output
@@ -25,7 +29,7 @@ EVENT_ID = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 
 def watch(args: argparse.Namespace, out: Output) -> int:
     """Never ends by itself. One line for an event; notes about the store go to stderr."""
-    from .. import events, registry
+    from .. import events
     from ..messages import prps as prp_words
 
     span = SPAN.fullmatch(args.since or "")
@@ -35,6 +39,7 @@ def watch(args: argparse.Namespace, out: Output) -> int:
             code="usage",
             next_action="prp watch --since 1h",
         )
+    kinds = _kinds(args.event)
     session = ops.Session(url=args.redis_url)
     store = session.store()
     lane = session.lanes(args.lane)[0] if args.lane else None
@@ -45,16 +50,10 @@ def watch(args: argparse.Namespace, out: Output) -> int:
         if found is None:
             raise prp_words.unknown(args.prp, state)
         ids = found.ids
-    me = session.caller.agent
-    known = registry.beat(store, session.caller)
-    mine = {"@all", *(f"@{r}" for r in session.caller.roles), *([f"@{known.role}"] if known.role else [])}
     after = events.since(store, int(span[1]) * UNITS[span[2]]) if span else args.since or "$"
-    boxes = (store.keys.mailbox(me), store.keys.mail_shared)
 
-    def wanted(e: Event) -> bool:
-        if e.event == "message" and e.lane is None and (e.agent == me or e.to not in (me, *mine)):
-            return False
-        if lane is not None and e.lane != lane:
+    def wanted(e: Event, gone: Callable[[StoreDown], None]) -> bool:
+        if (lane is not None and e.lane != lane) or (kinds and e.event not in kinds):
             return False
         if args.agent and e.agent != args.agent:
             return False
@@ -66,6 +65,33 @@ def watch(args: argparse.Namespace, out: Output) -> int:
                 time.sleep(events.BACK_S)
         return True
 
+    return follow(session, after, out, wanted)
+
+
+def _kinds(given: Sequence[str]) -> frozenset[str]:
+    """Names of events, as they were given: several options, or several in one, with commas."""
+    from difflib import get_close_matches
+
+    found = [name.strip() for text in given for name in text.split(",") if name.strip()]
+    for name in found:
+        if name not in feed.KNOWN:
+            raise feed.no_event(name, get_close_matches(name, feed.KNOWN, n=1))
+    return frozenset(found)
+
+
+def follow(
+    session: ops.Session,
+    after: str,
+    out: Output,
+    wanted: Callable[[Event, Callable[[StoreDown], None]], bool],
+) -> int:
+    """One line for every event that is wanted, until somebody ends it. A store that goes away is waited for."""
+    from .. import events, registry
+
+    store, me = session.store(), session.caller.agent
+    known = registry.beat(store, session.caller)
+    mine = {"@all", *(f"@{r}" for r in session.caller.roles), *([f"@{known.role}"] if known.role else [])}
+    boxes = (store.keys.mailbox(me), store.keys.mail_shared)
     away = False
 
     def gone(e: StoreDown) -> None:
@@ -82,20 +108,29 @@ def watch(args: argparse.Namespace, out: Output) -> int:
                 out.note(say.STORE_BACK, colour="green")
             if event is None:
                 registry.beat_now_and_then(session.repo, store)
-            elif wanted(event):
+            elif event.event == "message" and event.lane is None and (event.agent == me or event.to not in (me, *mine)):
+                continue
+            elif wanted(event, gone):
                 _tell(event, out)
     return OK
 
 
+def event_json(e: Event) -> dict[str, Any]:
+    """One event as a program reads it."""
+    shape = {"id": e.id, "time": ops.iso(e.at_ms), "lane": e.lane, "event": e.event, "prp": e.prp}
+    return {**shape, "agent": e.agent, "fence": e.fence, "sha": e.sha, "detail": e.detail, "to": e.to}
+
+
 def _tell(e: Event, out: Output) -> None:
     if out.json:
-        shape = {"id": e.id, "time": ops.iso(e.at_ms), "lane": e.lane, "event": e.event, "prp": e.prp}
-        out.line(**shape, agent=e.agent, fence=e.fence, sha=e.sha, detail=e.detail, to=e.to)
+        out.line(**event_json(e))
         return
-    what = e.lane or e.prp or "-"
-    parts = [words.moment(e.id), what, e.event, e.agent or "", (e.sha or "")[:10]]
-    if e.event == "message":
-        parts[1] = e.prp or "-"
-        parts.append(f"to {e.to}")
-    parts.append(e.detail)
-    out.say("  ".join(say.cut(p) for p in parts if p))
+    columns = out.columns()  # each time: it may have been resized
+    at = words.moment(e.id) + "  "
+    if columns is None:
+        out.spans([(at, ""), ("  ".join(map(plain, feed.parts(e))), "")])
+        return
+    # The date goes first where there is little room.
+    at = at if columns >= 60 else at[6:]
+    told = cut(plain("  ".join(feed.parts(e))), columns - width(at))
+    out.spans([(cut(at, columns), "dim"), (told, feed.colour(e) or "")])

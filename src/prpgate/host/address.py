@@ -1,7 +1,8 @@
 """Where a host's API is, which repository is meant, and whether a token may go there.
 
 An address in prp.toml is the lane's word: whoever can land can change it. A person's token goes only to the host that
-their own remote is on, to where their own environment points, or to this machine.
+their own remote is on, to where their own environment points, or to this machine. One that is GitHub's by its name
+goes to GitHub: a remote may be on any other host.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from ..gitrepo import Repo
 
 GITHUB = "github.com"
+OVER_443 = "ssh.github.com"  # the same by ssh on the port of https, where port 22 is shut
 HERE = ("127.0.0.1", "localhost", "::1")
-SLUG = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
+SLUG = re.compile(r"(?!\.{1,2}/)[A-Za-z0-9_.-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9_.-]{1,100}")
 SCP = re.compile(r"(?:[^@/\s]+@)?([A-Za-z0-9.-]+):(?!//)/?(.+)")  # git@host:owner/name.git
 
 
@@ -29,22 +31,24 @@ class Place(NamedTuple):
     api: str  # without a "/" at its end
     repository: str  # "owner/name"
     trusted: bool  # a token may go there
+    github: bool  # also one that is GitHub's by its name: GH_TOKEN, GITHUB_TOKEN
 
 
 def remote_place(url: str) -> tuple[str, str] | None:
     """(host, "owner/name") of a remote's address; None for a path, or where there is no such thing."""
     if "://" in url:
         parts = urlsplit(url)
-        host, path = parts.hostname or "", parts.path
+        host, path = (parts.hostname or "").lower(), parts.path
         if parts.scheme not in ("https", "http", "ssh", "git"):
             return None
     else:
         found = SCP.fullmatch(url)
         if not found:
             return None
-        host, path = found[1], found[2]
+        host, path = found[1].lower(), found[2]
+    host = GITHUB if host == OVER_443 else host
     slug = path.strip("/").removesuffix(".git")
-    return (host.lower(), slug) if host and SLUG.fullmatch(slug) else None
+    return (host, slug) if host and SLUG.fullmatch(slug) else None
 
 
 def api_of(host: str) -> str:
@@ -77,6 +81,6 @@ def find(repo: Repo, config: Config) -> Place:
         raise say.not_safe(api)
     if parts.username or parts.query or parts.fragment:
         raise say.not_safe(parts._replace(netloc=host, query="", fragment="").geturl())
-    trusted = api in [one.rstrip("/") for one in mine] or host in HERE
-    trusted = trusted or bool(known and host in (known[0], f"api.{known[0]}"))
-    return Place(api, repository, trusted)
+    named = api in [one.rstrip("/") for one in mine] or host in HERE
+    trusted = named or bool(known and host in (known[0], f"api.{known[0]}"))
+    return Place(api, repository, trusted, named or host == f"api.{GITHUB}" or host.endswith(".ghe.com"))

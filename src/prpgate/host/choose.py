@@ -20,4 +20,4 @@ def of(repo: Repo, config: Config, *, timeout_s: float = TIMEOUT_S) -> Host:
     Raises HostRefused when it cannot be told which host or repository, and when there is neither a token nor `gh`.
     """
     place = address.find(repo, config)
-    return Github(transport(place.api, place.trusted, timeout_s), place.api, place.repository)
+    return Github(transport(place, timeout_s), place.api, place.repository)

@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from .address import Place
+
 TIMEOUT_S = 10.0  # for one call, all of it
 MOST_BYTES = 16 * 1024 * 1024
 MOST_KEPT = 50  # answers that are kept for their ETag
 REDIRECTS = 3
 TOKENS = ("PRP_HOST_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")
+GITHUBS = TOKENS[1:]
 HEADERS = {
     "Accept": "application/vnd.github+json",
     "X-GitHub-Api-Version": "2022-11-28",
@@ -203,17 +206,18 @@ def _small(headers: Any) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def transport(api: str, trusted: bool, timeout_s: float) -> Transport:
+def transport(place: Place, timeout_s: float) -> Transport:
     """A token of the environment, else `gh`. Raises HostRefused for neither, or when none of them may go there."""
-    token = next((t for name in TOKENS if (t := os.environ.get(name, "").strip())), "")
+    token = next((t for n in TOKENS if (t := os.environ.get(n, "").strip()) and (place.github or n not in GITHUBS)), "")
     gh = None if token else shutil.which("gh")
     if not token and not gh:
-        raise say.no_token(api)
-    if not trusted:
-        raise say.not_trusted(api)
+        kept = "" if place.github else next((n for n in GITHUBS if os.environ.get(n, "").strip()), "")
+        raise say.no_token(place.api, kept)
+    if not place.trusted:
+        raise say.not_trusted(place.api)
     if token and not (token.isascii() and token.isprintable() and " " not in token):
-        raise say.no_token(api)
-    return OverHttp(api, token, timeout_s) if token else OverGh(api, timeout_s, gh or "gh")
+        raise say.no_token(place.api)
+    return OverHttp(place.api, token, timeout_s) if token else OverGh(place.api, timeout_s, gh or "gh")
 
 
 def as_json(body: bytes) -> Any:

@@ -146,21 +146,21 @@ local function new_fence() -- greater than any before, also after a wipe or a fa
   put('fence', math.max(num('fence') + 1, MICROS))
 end
 
--- Who comes next: the first eligible ticket that is there, the one after it, and whether an absent ticket with an
--- unused window stands before them. A hotfix waits for nobody who is not there.
+-- Who comes next: the first eligible ticket that is there, the one after it, and the first absent ticket with an
+-- unused window that stands before them. A hotfix waits for nobody who is not there.
 local function line()
-  local first, second, window = nil, nil, false
+  local first, second, window = nil, nil, nil
   for _, t in ipairs(Q) do
     if eligible(t) then
       if there(t) then
         if first then second = t break end
         first = t
       elseif not first and not t.used then
-        window = true
+        window = window or t
       end
     end
   end
-  window = window and T.window_ms > 0 and not (first and json(QI, first.id).hotfix)
+  if T.window_ms <= 0 or first and json(QI, first.id).hotfix then window = nil end
   return first, second, window
 end
 
@@ -169,10 +169,10 @@ local function settle(event)
   local first, second, window = line()
   if window then
     put('window', NOW + T.window_ms)
+    log('window', { agent = json(QI, window.id).agent })
     for _, t in ipairs(Q) do
       if not there(t) then use_window(t) end
     end
-    log('window')
   elseif first then
     new_fence()
     put('state', 'offered')
@@ -454,8 +454,10 @@ local function outcome(saw)
   if saw == 'base' then keep(head) end
   if saw == 'other' and record(head, 'not-landed') then log('not-landed', { agent = agent, sha = head }) end
   local attributed = attribute(A.look)
+  -- No candidate of a pull request is smoked before it lands, for the host makes its commit.
+  local in_ci = A.gate == 'ci' or (A.gate == 'ci-first' and json(REC, head).pull ~= nil)
   if saw == 'in' then is_in(head) end
-  if saw == 'in' and A.gate == 'ci' then
+  if saw == 'in' and in_ci then
     stop_looking()
     wait_for_ci()
     put('cap', NOW + T.ci_cap_ms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import HostDown, HostRefused
 
-TOKEN = "export GITHUB_TOKEN=…"
+TOKEN = "export PRP_HOST_TOKEN=…"  # it wins over the others, whatever host it is
 LATER = "Nothing was changed, and nothing is red for it."
 
 
@@ -40,13 +40,17 @@ def refused(api: str, what: str, status: int, why: str, code: str = "host-refuse
     return error
 
 
-def no_token(api: str) -> HostRefused:
+def no_token(api: str, kept: str = "") -> HostRefused:
+    """`kept`: the variable whose token does not go to this host."""
+    hint = "PRP_HOST_TOKEN, GH_TOKEN or GITHUB_TOKEN is taken; without one gh and its login are."
+    if kept:
+        hint = f"{kept} is GitHub's: it goes to no other host. If it is this one's, call it PRP_HOST_TOKEN."
     return HostRefused(
-        f"there is no way to ask the host's API at {api}: no token in the environment, and no gh on PATH.",
+        f"there is no way to ask the host's API at {api}: no token for it in the environment, and no gh on PATH.",
         code="no-token",
-        hint="GITHUB_TOKEN, GH_TOKEN or PRP_HOST_TOKEN is taken; without one gh and its login are.",
-        next_action="gh auth login",
-        otherwise=("or", TOKEN),
+        hint=hint,
+        next_action=TOKEN if kept else "gh auth login",
+        otherwise=("or", f"gh auth login --hostname {api.split('/')[2]}" if kept else TOKEN),
     )
 
 

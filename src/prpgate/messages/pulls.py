@@ -152,14 +152,14 @@ def behind(pull: Pull) -> UserError:
     )
 
 
-def conflict(pull: Pull, files: Sequence[str]) -> UserError:
+def conflict(pull: Pull, remote: str, files: Sequence[str]) -> UserError:
     shown = "".join(f"\n  {inert(f)}" for f in files)
     return UserError(
         f"{named(pull)} does not go on top of {inert(pull.base_ref)}: the host cannot put the two together. The lane "
         f"is given back; nothing was merged.{shown}",
         code="conflict",
         hint="Resolve it in the pull request's own branch, push that, then land again:",
-        next_action=f"gh pr checkout {pull.number} && git pull --rebase origin {quote(pull.base_ref)}",
+        next_action=f"gh pr checkout {pull.number} && git pull --rebase {quote(remote)} {quote(pull.base_ref)}",
     )
 
 
@@ -177,7 +177,9 @@ def method_not_allowed(wanted: str, allowed: Sequence[str]) -> UserError:
     return UserError(
         f"{what} is not allowed by the repository; allowed: {', '.join(allowed) or 'none'}. Nothing was merged.",
         code="method",
-        next_action="prp ci protect --dry-run",
+        hint="Change [land] method in prp.toml, or leave it out; that change itself is merged by the host's button."
+        if allowed
+        else "Whoever administers the repository allows a way in its settings.",
     )
 
 

@@ -36,7 +36,7 @@ URL = re.compile(
     r"(?P<host>[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?"
 )
-VALUE = re.compile(r"\s*(?:export\s+)?(PRP_REDIS_URL|REDIS_URL)\s*=\s*(.*)")
+VALUE = re.compile(r"\s*(?:export\s+)?(PRP_REDIS_URL|REDIS_URL|PRP_NOTIFY_SECRET)\s*=\s*(.*)")
 QUOTED = re.compile(r"(['\"])(.*?)\1\s*(?:#.*)?")
 
 
@@ -122,7 +122,7 @@ def _dotenv(root: str) -> Tried:
 
 
 def dotenv(root: str) -> dict[str, str]:
-    """The two variables that .env may set; quotes and `export` are understood, nothing is expanded or run.
+    """The variables of ours that .env may set; quotes and `export` are understood, nothing is expanded or run.
 
     The last line for a name counts. A file that is not there, or that we may not read, sets nothing.
     """

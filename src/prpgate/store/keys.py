@@ -78,3 +78,12 @@ class Keys:
         base = f"{self.prefix}lane:{name}:"
         s, q, a, r, u, i, kept, rec, log = (base + p for p in ("s", "q", "a", "r", "u", "i", "kept", "rec", "log"))
         return LaneKeys(s, q, a, r, u, i, kept, rec, log, self.verdicts, base + "w:")
+
+
+def script_keys(k: Keys) -> list[str]:
+    """KEYS of every PRP script, in the order of _prp.lua."""
+    return [
+        *(k.cursor, k.recorded, k.pending, k.claims, k.completing, k.maxrev, k.fence, k.events),
+        *(k.agents, k.verdicts, k.unproven, k.landings, k.landed, k.meta),
+        *(k.open, k.briefs, k.about, k.names, k.marks, k.notes),
+    ]

@@ -1,0 +1,87 @@
+"""uvicorn around the application: one process, one event loop, one reader of the store."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from . import app
+from .fanout import Fanout, Frame
+from .guard import Guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from .address import Address
+    from .feed import Feed
+    from .login import Login
+
+END_S = 2  # for answers that are under way when it ends
+
+
+class _Server(uvicorn.Server):
+    """Ends every stream at once when it is told to end: they would last for ever."""
+
+    def __init__(self, config: uvicorn.Config, end: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end = end
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._end()
+
+
+def serve(feed: Feed, login: Login, at: Address, ready: Callable[[], None]) -> None:
+    """Until SIGINT or SIGTERM, which is a KeyboardInterrupt then. `ready` is called once it answers."""
+    asyncio.run(_serve(feed, login, at, ready))
+
+
+async def _serve(feed: Feed, login: Login, at: Address, ready: Callable[[], None]) -> None:
+    loop, fanout = asyncio.get_running_loop(), Fanout()
+    fanout.at = feed.board.cursor()
+
+    def publish(frame: Frame) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(fanout.publish, frame)
+
+    def end() -> None:
+        loop.call_soon_threadsafe(fanout.close)
+
+    def let_go(scope: Any) -> None:
+        for connection in list(server.server_state.connections):
+            if isinstance(connection, H11Protocol) and connection.client == scope["client"]:
+                connection.transport.abort()  # closing would wait for a reader that does not read
+
+    guarded = Guard(app.make(feed, fanout, let_go), login, name=at.host, public=at.public)
+    config = uvicorn.Config(
+        guarded,
+        http=H11Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=END_S,
+    )
+    server = _Server(config, end)
+    feed.publish = publish
+    reading = loop.create_task(asyncio.to_thread(feed.run))
+
+    def ended(_: object) -> None:
+        server.should_exit = True
+        fanout.close()
+
+    reading.add_done_callback(ended)
+    loop.call_later(0.05, ready)
+    try:
+        await server.serve(sockets=[at.socket])
+    finally:
+        feed.stop()
+        await reading

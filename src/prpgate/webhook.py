@@ -1,0 +1,114 @@
+"""One signed POST to an address of the team's, and how its receiver checks it.
+
+https, or http on this machine. One deadline over everything, no redirect, no proxy, at most a line read of the answer.
+The signature is HMAC-SHA256 over "<time>.<body>", in a header `Prp-Signature: t=<time>,v1=<hex>`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import http.client
+import socket
+import threading
+import time
+from typing import NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from . import __version__
+from .messages import notify as say
+
+DEADLINE_S = 10.0
+HERE = ("localhost", "127.0.0.1", "::1")
+SIGNATURE = "Prp-Signature"
+LEAST_SECRET = 16  # characters
+
+
+class Sent(NamedTuple):
+    """How a POST ended. `why_not` is None when the receiver took it (2xx)."""
+
+    status: int
+    why_not: str | None
+
+
+def address(url: str) -> str | None:
+    """The host (with its port, if it says one) that a secret is for; None for an address that nothing is sent to."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    host = (parts.hostname or "").lower()
+    plain = host.isascii() and url.isascii() and url.isprintable() and " " not in url and "\\" not in url
+    if not host or not plain or "@" in parts.netloc or parts.fragment:
+        return None
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in HERE):
+        return None
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port is None else f"{shown}:{port}"
+
+
+def secret_in(pairs: str, host: str) -> str | None:
+    """The secret for a host, of `HOST=SECRET HOST=SECRET ...`; None where there is none that is long enough."""
+    for pair in pairs.split():
+        name, _, value = pair.partition("=")
+        if name.lower() == host and len(value) >= LEAST_SECRET:
+            return value
+    return None
+
+
+def signature(secret: str, at_s: int, body: bytes) -> str:
+    """The header's value."""
+    digest = hmac.new(secret.encode(), b"%d." % at_s + body, hashlib.sha256).hexdigest()
+    return f"t={at_s},v1={digest}"
+
+
+def post(url: str, secret: str, event: str, cause: str, body: bytes, *, deadline_s: float = DEADLINE_S) -> Sent:
+    """Send once. Never raises for what a network or a receiver does, and ends within the deadline once the name of the
+    host is looked up, which has none."""
+    until = time.monotonic() + deadline_s
+    parts = urlsplit(url)
+    connection = _connection(parts, deadline_s)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": f"prpgate/{__version__}",
+        "Prp-Event": event,
+        "Prp-Cause": cause.encode("ascii", "backslashreplace").decode(),
+        SIGNATURE: signature(secret, int(time.time()), body),
+    }
+    alarm: threading.Timer | None = None
+    try:
+        connection.connect()
+        left_s = until - time.monotonic()
+        if left_s <= 0:
+            return Sent(0, say.late(deadline_s))
+        alarm = threading.Timer(left_s, _end, [connection.sock])  # a time-out on a socket starts anew with each byte
+        alarm.daemon = True
+        alarm.start()
+        connection.request("POST", target, body, headers)
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as e:
+        late = time.monotonic() >= until or isinstance(e, TimeoutError)
+        return Sent(0, say.late(deadline_s) if late else say.no_answer(str(e) or type(e).__name__))
+    finally:
+        if alarm:
+            alarm.cancel()
+        connection.close()
+    if 200 <= status < 300:
+        return Sent(status, None)
+    return Sent(status, say.redirected(status) if 300 <= status < 400 else say.answered(status))
+
+
+def _connection(parts: SplitResult, deadline_s: float) -> http.client.HTTPConnection:
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(host, parts.port, timeout=deadline_s)
+    return http.client.HTTPConnection(host, parts.port, timeout=deadline_s)
+
+
+def _end(s: socket.socket | None) -> None:
+    if s is not None:
+        with contextlib.suppress(OSError):
+            s.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,189 @@
+"""The store goes away, the dashboard goes away, a page goes away or does not read: nothing is missed, nothing twice."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from prpgate import events
+from prpgate.dashboard import fanout
+from tests.dashboard import PROJECT, Dashboard, Small, adopt
+from tests.dashboard.test_live import store_of
+
+if TYPE_CHECKING:
+    from tests.world import Server
+
+
+def write(server: Server, first: int, count: int, size: int = 10) -> None:
+    """Events as scripts write them."""
+    with store_of(server) as store:
+        for n in range(first, first + count):
+            detail = str(n).ljust(size, ".")
+            store.redis.xadd(store.keys.events, {"event": "note", "prp": "P1-000", "agent": "ben", "detail": detail})
+
+
+def ids_after(server: Server, after: str) -> list[str]:
+    with store_of(server) as store:
+        return [e.id for e in events.tail(store, 10_000) if events.order(e.id) > events.order(after)]
+
+
+def last_id(server: Server) -> str:
+    with store_of(server) as store:
+        return events.tail(store, 1)[-1].id
+
+
+def test_the_store_is_restarted(small: Small, board: Dashboard, server: Server) -> None:
+    board.log_in()
+    begin = last_id(server)
+    with board.listen(board.state()["cursor"]) as page:
+        write(server, 0, 5)
+        page.until(lambda m: m.event == "change" and m.data["events"][-1]["detail"].startswith("4"))
+        server.stop()
+        away = page.until(lambda m: m.event == "store")
+        assert away.data["connected"] is False
+        assert away.data["message"]
+        status, _, _ = board.ask("/api/state")  # what was known is still shown, and that the store is away
+        assert (status, board.state()["store"]["connected"]) == (200, False)
+        assert board.ask("/api/events")[0] == 503
+        server.start()
+        write(server, 5, 5)
+        assert page.until(lambda m: m.event == "store").data["connected"] is True
+        page.until(
+            lambda m: m.event == "change" and m.data["events"] and m.data["events"][-1]["detail"].startswith("9")
+        )
+        assert page.event_ids() == ids_after(server, begin)
+        assert not [m for m in page.all if m.event == "reset"]
+        small.prp("start", "P1-001")
+        page.until_event("started")
+    assert board.process.poll() is None
+
+
+def test_the_store_hangs_and_goes_on(small: Small, board: Dashboard, server: Server) -> None:
+    board.log_in()
+    begin = last_id(server)
+    with board.listen(board.state()["cursor"]) as page:
+        server.send(signal.SIGSTOP)
+        assert page.until(lambda m: m.event == "store", 30).data["connected"] is False
+        server.send(signal.SIGCONT)
+        assert page.until(lambda m: m.event == "store").data["connected"] is True
+        write(server, 0, 3)
+        page.until(
+            lambda m: m.event == "change" and m.data["events"] and m.data["events"][-1]["detail"].startswith("2")
+        )
+        assert page.event_ids() == ids_after(server, begin)
+
+
+def test_the_store_is_wiped_and_filled_anew(small: Small, board: Dashboard, server: Server) -> None:
+    board.log_in()
+    with board.listen(board.state()["cursor"]) as page:
+        with server.redis() as r:
+            r.flushall()
+        assert page.until(lambda m: m.event == "store").data["connected"] is False
+        small.clone.prp("rebuild", "--yes")
+        page.until(lambda m: m.event == "reset")
+        page.until(lambda m: m.event == "store" and m.data["connected"])
+        assert len(board.state()["prps"]) == 4
+        small.prp("start", "P1-001")
+        page.until_event("started")
+
+
+def test_the_dashboard_is_restarted(small: Small, server: Server) -> None:
+    """The page asks again with the id of the last thing that it heard, and with the cookie that it has."""
+    begin = last_id(server)
+    with Dashboard(small.clone, "--port", "0") as board:
+        board.log_in()
+        with board.listen(board.state()["cursor"]) as page:
+            write(server, 0, 5)
+            page.until(lambda m: m.data["events"][-1]["detail"].startswith("4"))
+            code, err = board.end()
+            assert page.ended()
+    assert (code, "Traceback" in err) == (130, False), err
+    write(server, 5, 5)
+    small.prp("start", "P1-001")
+    with Dashboard(small.clone, "--port", str(board.port)) as again:
+        again.cookie = board.cookie
+        with again.listen(Last_Event_ID=page.last_id) as back:
+            missed = back.next()
+            assert (missed.event, missed.id) == ("change", again.state()["cursor"])
+            assert page.event_ids() + back.event_ids() == ids_after(server, begin)
+            assert {p["id"] for p in missed.data["prps"]} == {"P1-000", "P1-001"}
+            assert missed.data["lanes"]
+            assert missed.data["agents"]
+            write(server, 10, 1)
+            back.until(lambda m: m.data["events"] and m.data["events"][-1]["detail"].startswith("10"))
+            assert page.event_ids() + back.event_ids() == ids_after(server, begin)
+        old = board.link.partition(f":{board.port}")[2]
+        assert again.ask(old, Cookie="")[0] == 403  # a link of the one before
+
+
+def test_a_cursor_of_which_the_streams_have_lost_the_next(small: Small, board: Dashboard, server: Server) -> None:
+    board.log_in()
+    old = board.state()["cursor"]
+    with board.listen(old) as page:
+        write(server, 0, 5)
+        page.until(lambda m: m.event == "change" and m.data["events"][-1]["detail"].startswith("4"))
+    with store_of(server) as store:
+        store.redis.xtrim(store.keys.events, maxlen=2, approximate=False)
+    with board.listen(old) as page:
+        assert page.next().event == "reset"
+    for cursor in ("nonsense", "1.000000000000..p-1-0", old[:-1], "1" * 300, "%0d%0aevent:%20x"):
+        with board.listen(cursor) as page:
+            assert page.next().event == "reset", cursor
+    now = board.state()["cursor"]
+    with board.listen(now) as page:
+        write(server, 5, 1)
+        assert page.until(lambda m: m.event == "change").data["events"][0]["detail"].startswith("5")
+
+
+def test_a_page_that_does_not_read_is_let_go_and_the_others_go_on(
+    small: Small, board: Dashboard, server: Server
+) -> None:
+    board.log_in()
+    begin, cursor = last_id(server), board.state()["cursor"]
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.connect(("127.0.0.1", board.port))
+    deaf.sendall(f"GET /events?after={cursor} HTTP/1.1\r\nHost: localhost\r\nCookie: {board.cookie}\r\n\r\n".encode())
+    with deaf, board.listen(cursor) as page:
+        rounds = fanout.MOST_FRAMES + 150
+        for n in range(rounds):
+            write(server, n, 1, size=30_000)
+            time.sleep(0.035)  # a frame each
+        page.until(lambda m: m.event == "change" and m.data["events"][-1]["detail"].startswith(str(rounds - 1)))
+        assert page.event_ids() == ids_after(server, begin)
+        deaf.settimeout(20)
+        try:  # what is still in the kernel's buffers, and then the end: it was cut off
+            while deaf.recv(1 << 20):
+                pass
+        except ConnectionResetError:
+            pass
+        small.prp("start", "P1-001")
+        page.until_event("started")
+
+
+def test_many_events_at_once_are_all_told(small: Small, board: Dashboard, server: Server) -> None:
+    board.log_in()
+    begin = last_id(server)
+    with board.listen(board.state()["cursor"]) as page:
+        with store_of(server) as store:
+            pipe = store.redis.pipeline(transaction=False)
+            for n in range(2500):
+                entry = {"event": "note", "prp": f"P1-00{n % 4}", "agent": "ben", "detail": str(n)}
+                pipe.xadd(store.keys.events, entry)  # type: ignore[arg-type]
+            pipe.execute()
+        page.until(lambda m: m.event == "change" and m.data["events"] and m.data["events"][-1]["detail"] == "2499")
+        assert page.event_ids() == ids_after(server, begin)
+
+
+def test_a_store_that_is_another_one_is_not_shown(small: Small, board: Dashboard, server: Server) -> None:
+    board.log_in()
+    with board.listen(board.state()["cursor"]) as page:
+        with server.redis() as r:
+            r.hset(f"prp:{{{PROJECT}}}:meta", "store_id", "66666666-6f0c-4f9a-8a53-d1a2b6c0e9f7")
+        assert page.until(lambda m: m.event == "store").data["connected"] is False
+        with server.redis() as r:
+            r.hdel(f"prp:{{{PROJECT}}}:meta", "store_id")
+        adopt(server)
+        page.until(lambda m: m.event == "store" and m.data["connected"])

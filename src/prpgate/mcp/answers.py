@@ -150,8 +150,8 @@ def update(s: Session, id: str, action: str, text: str, to: str | None) -> Chang
     return _done(s, acts[action], thens.get(action, say.call("log", id=id)))
 
 
-def landed(done: Landed) -> LandResult:
-    """The answer of a landing that was not refused."""
+def landed(done: Landed, waits_for: str | None = None) -> LandResult:
+    """The answer of a landing that was not refused. `waits_for`: the lane in a line, of one that still waits."""
     then = say.call("land") if done.state == "queued" else say.then(done.next_action)
     answer: LandResult = _there(
         {
@@ -160,6 +160,7 @@ def landed(done: Landed) -> LandResult:
             "landed": done.landed,
             "sha": done.sha,
             "position": done.position,
+            "waits_for": waits_for,
             "run_url": done.run_url,
             "next": then,
         }

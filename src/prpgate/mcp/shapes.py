@@ -64,6 +64,7 @@ class LandResult(TypedDict):
     landed: bool
     sha: NotRequired[str]
     position: NotRequired[int]
+    waits_for: NotRequired[str]
     run_url: NotRequired[str]
     next: NotRequired[str]
 

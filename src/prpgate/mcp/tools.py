@@ -161,7 +161,10 @@ def register(server: MCPServer[Any], own: Own) -> Desk:
         sha = "" if revert == "last" else revert or None
         own_id = await desk.do(ctx, partial(answers.own_id, any_id=prp)) if prp else None
         given = land_process.options(None, own_id, wait_s, sha, reason, own.url)
-        return answers.landed(await desk.land(ctx, given))
+        done = await desk.land(ctx, given)
+        if done.state != "queued":
+            return answers.landed(done)
+        return answers.landed(done, await desk.do(ctx, lambda s: answers.lanes(s, done.lane)["text"]))
 
     @tool(annotations=LOOKS)
     async def lane(ctx: Context[Any, Any], name: Text = "") -> Lanes:

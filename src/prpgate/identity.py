@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .gitrepo import Repo
 
 LONGEST = 200  # of a name; mail takes no longer ones either
+SLOT = "prp-mcp-"  # there too, one file for each name that an MCP server has made up; locked while it runs
 FILE = "prp-agent"  # in the worktree's git dir: agents' shells are new processes each time
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     OnLine = Callable[[str], Awaitable[None]]
 
 ENDED = ("landed", "ci", "up-to-date", "queued", "unseen")
+LAST_WORDS_S = 1.0
 LONGEST_LINE = 1 << 16  # of what is told while it runs; the rest of a longer line is another one
 
 
@@ -80,8 +81,9 @@ async def run(path: str, given: Sequence[str], *, agent: str | None = None, on_l
         await settled(ending)
         raise
     finally:
-        await settled(telling)
         await settled(asyncio.ensure_future(process.wait()))
+        await settled(asyncio.ensure_future(asyncio.wait([telling], timeout=LAST_WORDS_S)))
+        telling.cancel()  # something that outlives the landing has its pipe
     told = json.loads(out) if out.strip() else {}
     if told.get("state") in ENDED:
         fields: dict[str, Any] = {field: told.get(field) for field in Landed._fields}

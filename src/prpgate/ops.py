@@ -61,7 +61,7 @@ class Session:
             break_glass.deliver(self.repo, self._store)
             from . import registry
 
-            registry.beat_now_and_then(self.repo, self._store)
+            registry.beat_now_and_then(self.repo, self._store, self.agent if self._named else None)
             if os.path.exists(os.path.join(self.repo.own_dir, glance.FILE)):  # an agent's hooks read it
                 glance.keep(self.repo.own_dir, self.config, self._store)
             if self.config.notifies and self._command:

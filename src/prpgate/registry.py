@@ -142,7 +142,7 @@ def beat(store: Store, caller: Me, *, role: str | None = None) -> Present:
 def beat_now_and_then(repo: Repo, store: Store, who: Agent | None = None) -> None:
     """A sign of life, at most once a minute from one worktree under one name. Says nothing when the store cannot."""
     stamp = os.path.join(repo.git_dir, STAMP)
-    named = os.environ.get("PRP_AGENT", "").strip()
+    named = who.name if who else os.environ.get("PRP_AGENT", "").strip()
     with contextlib.suppress(OSError, UnicodeError), open(stamp, encoding="utf-8") as f:
         if f.read() == named and 0 <= time.time() - os.fstat(f.fileno()).st_mtime < BEAT_EVERY_S:
             return

@@ -73,6 +73,7 @@ def test_a_cancelled_landing_leaves_its_place_in_the_line(project: Project) -> N
                 queued = await ok(client, "land", wait_s=0.1)
                 assert (queued["state"], queued["landed"], queued["position"]) == ("queued", False, 1)
                 assert queued["next"] == "land {}"
+                assert queued["waits_for"].startswith("main: held by holder")
         assert project.tip() != project.ana.head
 
     play(work())

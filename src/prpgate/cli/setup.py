@@ -255,7 +255,8 @@ def _forget(repo: Repo) -> list[str]:
     import shutil
 
     gone = []
-    for name in (identity.FILE, "prp-claim", "prp-scopes", "prp-why", "prp-renewed", "prp-seen", "prp-gates"):
+    names = [identity.FILE, "prp-claim", "prp-scopes", "prp-why", "prp-renewed", "prp-seen", "prp-gates"]
+    for name in [*names, *sorted(n for n in os.listdir(repo.git_dir) if n.startswith(identity.SLOT))]:
         path = os.path.join(repo.git_dir, name)
         if os.path.isdir(path):
             shutil.rmtree(path)

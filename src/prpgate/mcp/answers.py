@@ -22,11 +22,17 @@ SHOWN = 10  # of a list that an agent reads as a whole
 FINDINGS = 30  # errors first
 
 
+def _there(answer: dict[str, Any]) -> Any:
+    """An answer without what is not there."""
+    return {key: value for key, value in answer.items() if value is not None}
+
+
 def brief(p: PrpState) -> Brief:
     """A PRP in a few words. `until`: when its claim ends by itself."""
     until = None if p.claim is None else ops.iso_in(p.claim.deadline_s)
     status = f"{p.status} ({p.phase or p.stage})" if p.phase or p.stage else p.status
-    return {"id": p.id, "title": inert(p.title), "status": status, "owner": p.owner, "until": until}
+    said: Brief = _there({"id": p.id, "title": inert(p.title), "status": status, "owner": p.owner, "until": until})
+    return said
 
 
 def next_(s: Session, domain: str | None) -> Next:
@@ -46,16 +52,19 @@ def next_(s: Session, domain: str | None) -> Next:
         then = say.then(command)
     elif found.claimed:
         then = say.call("log", id=found.claimed[0][0].id)
-    return {
-        "agent": s.agent.name,
-        "yours": [brief(p) for p in yours],
-        "ready": [brief(p) for p in found.ready[:SHOWN]],
-        "waiting": [{"id": p.id, "why": why} for p, why in rest[:SHOWN]],
-        "general": found.general,
-        "more": max(0, len(found.ready) - SHOWN) + max(0, len(rest) - SHOWN) + found.more,
-        "unread": registry.beat(s.store(), s.caller).unread,
-        "next": then,
-    }
+    answer: Next = _there(
+        {
+            "agent": s.agent.name,
+            "yours": [brief(p) for p in yours],
+            "ready": [brief(p) for p in found.ready[:SHOWN]],
+            "waiting": [{"id": p.id, "why": why} for p, why in rest[:SHOWN]],
+            "general": found.general,
+            "more": max(0, len(found.ready) - SHOWN) + max(0, len(rest) - SHOWN) + found.more,
+            "unread": registry.beat(s.store(), s.caller).unread,
+            "next": then,
+        }
+    )
+    return answer
 
 
 def own_id(s: Session, any_id: str) -> str:
@@ -77,15 +86,18 @@ def _done(s: Session, act: Callable[[Context], Done], then: str, *, whole: bool 
         then = say.then(done.then) or then
     elif done.changed_file:
         then = say.commit(p.id, s.repo.root, done.changed_file, then)
-    return {
-        "prp": brief(p),
-        "already": done.already,
-        "lease_s": int(p.claim.deadline_s) if p.claim else None,
-        "changed_file": done.changed_file,
-        "document": p.fields.get("doc") if isinstance(p.fields.get("doc"), str) else None,
-        "notes": notes,
-        "next": then,
-    }
+    answer: Changed = _there(
+        {
+            "prp": brief(p),
+            "already": done.already,
+            "lease_s": int(p.claim.deadline_s) if p.claim else None,
+            "changed_file": done.changed_file,
+            "document": p.fields.get("doc") if isinstance(p.fields.get("doc"), str) else None,
+            "notes": notes,
+            "next": then,
+        }
+    )
+    return answer
 
 
 def start(s: Session, id: str) -> Changed:
@@ -138,18 +150,22 @@ def update(s: Session, id: str, action: str, text: str, to: str | None) -> Chang
     return _done(s, acts[action], thens.get(action, say.call("log", id=id)))
 
 
-def landed(done: Landed) -> LandResult:
-    """The answer of a landing that was not refused."""
+def landed(done: Landed, waits_for: str | None = None) -> LandResult:
+    """The answer of a landing that was not refused. `waits_for`: the lane in a line, of one that still waits."""
     then = say.call("land") if done.state == "queued" else say.then(done.next_action)
-    return {
-        "state": done.state,
-        "lane": done.lane,
-        "landed": done.landed,
-        "sha": done.sha,
-        "position": done.position,
-        "run_url": done.run_url,
-        "next": then,
-    }
+    answer: LandResult = _there(
+        {
+            "state": done.state,
+            "lane": done.lane,
+            "landed": done.landed,
+            "sha": done.sha,
+            "position": done.position,
+            "waits_for": waits_for,
+            "run_url": done.run_url,
+            "next": then,
+        }
+    )
+    return answer
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
@@ -169,13 +185,14 @@ def log(s: Session, id: str | None, lane: str | None, count: int) -> Log:
         return _of_prp(s, id, count)
     from .. import events, refusal
 
-    answer: Log = {"prp": None, "ready": None, "reasons": [], "refused": None, "events": [], "next": None}
+    answer: Log = {"reasons": [], "events": []}
     if lane is not None:
         name = s.lanes(lane)[0]
         answer["events"] = [_event(e) for e in events.tail(s.store(), count, lane=name)]
         return answer
     last = refusal.last_refusal(s.repo.git_dir)
-    answer["refused"] = last and f"{ops.iso(last[0] * 1000)}: {last[1]}"
+    if last:
+        answer["refused"] = f"{ops.iso(last[0] * 1000)}: {last[1]}"
     found = [e for name in (None, *s.lanes()) for e in events.tail(s.store(), count, lane=name)]
     answer["events"] = [_event(e) for e in sorted(found, key=lambda e: events.order(e.id))[-count:]]
     return answer
@@ -183,7 +200,12 @@ def log(s: Session, id: str | None, lane: str | None, count: int) -> Log:
 
 def _event(e: Any) -> Event:
     about = e.lane or e.prp
-    return {"time": ops.iso(e.at_ms), "what": e.event, "about": about, "agent": e.agent, "detail": inert(e.detail)}
+    return _moment(e.at_ms, e.event, about, e.agent, e.detail)
+
+
+def _moment(at_ms: int, what: str, about: str | None, agent: str | None, detail: str) -> Event:
+    one: Event = _there({"time": ops.iso(at_ms), "what": what, "about": about, "agent": agent, "detail": inert(detail)})
+    return one
 
 
 def _of_prp(s: Session, id: str, count: int) -> Log:
@@ -196,17 +218,16 @@ def _of_prp(s: Session, id: str, count: int) -> Log:
     then = next((r.next_action for r in found.reasons if r.next_action), None)
     if not found.reasons:
         then = f"prp validate {p.id}" if p.status == "new" else f"prp start {p.id}"
-    return {
-        "prp": ops.prp_json(p, whole=True),
-        "ready": not found.reasons,
-        "reasons": [*(r.text for r in found.reasons), *past.missing],
-        "refused": None,
-        "events": [
-            {"time": ops.iso(m.at_ms), "what": m.what, "about": m.sha, "agent": m.agent, "detail": inert(m.detail)}
-            for m in past.moments
-        ],
-        "next": say.then(then),
-    }
+    answer: Log = _there(
+        {
+            "prp": ops.prp_json(p, whole=True),
+            "ready": not found.reasons,
+            "reasons": [*(r.text for r in found.reasons), *past.missing],
+            "events": [_moment(m.at_ms, m.what, m.sha, m.agent, m.detail) for m in past.moments],
+            "next": say.then(then),
+        }
+    )
+    return answer
 
 
 def whole(s: Session, id: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .own import Own
 
 PRP, LANE = "prp://prp/", "prp://lane/"
+OVERLAP_S = 2.0  # of what went before the first subscription: told once too often rather than missed
 AGAIN_S = 2.0  # how soon a store that could not be reached at all is tried again
 
 
@@ -71,13 +72,18 @@ class Changes(InMemorySubscriptionBus):
     def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
         from .. import events
 
+        after: str | None = None
         with contextlib.suppress(RuntimeError):  # the loop is over
             while True:
                 try:
                     session = self._own.session()
                     try:
-                        for event in events.follow(session.store(), "$", None, on_away=lambda _: None):
-                            for uri in _about(session, event) if event else ():
+                        start = after or events.since(session.store(), OVERLAP_S)
+                        for event in events.follow(session.store(), start, None, on_away=lambda _: None):
+                            if event is None:
+                                continue
+                            after = event.id
+                            for uri in _about(session, event):
                                 loop.call_soon_threadsafe(self._changed, uri)
                     finally:
                         session.close()

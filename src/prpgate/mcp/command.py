@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from ..errors import OK, UsageError
@@ -30,7 +31,12 @@ def serve(args: argparse.Namespace, out: Output) -> int:
     from .own import Own
     from .server import ProjectServer
 
-    anyio.run(ProjectServer(Own(path, url=args.redis_url, agent=args.agent)).serve)
+    if sys.stdin.isatty():
+        out.note(say.BY_HAND)
+    try:
+        anyio.run(ProjectServer(Own(path, url=args.redis_url, agent=args.agent)).serve)
+    except* BrokenPipeError:  # the client went away with an answer under way
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return OK
 
 

@@ -17,7 +17,6 @@ from typing import IO
 from .. import identity, ops
 from ..gitrepo import Repo
 
-SLOT = "prp-mcp-"  # in the worktree's git dir, one file a name
 RENEW_EVERY_S = 60.0
 LOOK_EVERY_S = 2.0  # at what there is to renew
 
@@ -88,7 +87,7 @@ def _base(repo: Repo, client: str) -> str:
 def _take(repo: Repo, name: str) -> IO[str] | None:
     """The name's file, locked until this process ends; None: another server has it."""
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    slot = open(os.path.join(repo.git_dir, SLOT + digest), "a", encoding="utf-8")  # noqa: SIM115 - kept open
+    slot = open(os.path.join(repo.git_dir, identity.SLOT + digest), "a", encoding="utf-8")  # noqa: SIM115 - kept open
     try:
         fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

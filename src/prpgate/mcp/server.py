@@ -144,6 +144,6 @@ def _says_nothing(key: str, value: Any, is_shape: bool) -> bool:
     return (
         key == "title"
         or (key == "description" and is_shape)
-        or (key == "default" and value is None)
+        or (key == "default" and value in (None, "", []))
         or (key == "additionalProperties" and value is True)
     )

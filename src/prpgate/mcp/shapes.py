@@ -1,13 +1,17 @@
 """What the tools answer, as types. Each field costs every client tokens: what no caller needs is not here.
 
-The words are those of `--json` (docs/design.md, "What programs may rely on"); `next` is `next_action` as a call.
+The words are those of `--json` (docs/design.md, "What programs may rely on"); `next` is `next_action` as a call. What
+is not there is left out: some hosts take no schema in which a value may be null.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import (
+    Any,
+    NotRequired,  # pydantic reads typing's own only from Python 3.12 on
+)
 
-from typing_extensions import TypedDict  # pydantic reads typing's own only from Python 3.12 on
+from typing_extensions import TypedDict
 
 
 class Brief(TypedDict):
@@ -16,8 +20,8 @@ class Brief(TypedDict):
     id: str
     title: str
     status: str
-    owner: str | None
-    until: str | None
+    owner: NotRequired[str]
+    until: NotRequired[str]
 
 
 class Reason(TypedDict):
@@ -37,7 +41,7 @@ class Next(TypedDict):
     general: list[str]
     more: int
     unread: int
-    next: str | None
+    next: NotRequired[str]
 
 
 class Changed(TypedDict):
@@ -45,11 +49,11 @@ class Changed(TypedDict):
 
     prp: Brief
     already: bool
-    lease_s: int | None
-    changed_file: str | None
-    document: str | None
+    lease_s: NotRequired[int]
+    changed_file: NotRequired[str]
+    document: NotRequired[str]
     notes: list[str]
-    next: str | None
+    next: NotRequired[str]
 
 
 class LandResult(TypedDict):
@@ -58,10 +62,11 @@ class LandResult(TypedDict):
     state: str
     lane: str
     landed: bool
-    sha: str | None
-    position: int | None
-    run_url: str | None
-    next: str | None
+    sha: NotRequired[str]
+    position: NotRequired[int]
+    waits_for: NotRequired[str]
+    run_url: NotRequired[str]
+    next: NotRequired[str]
 
 
 class Lanes(TypedDict):
@@ -76,20 +81,20 @@ class Event(TypedDict):
 
     time: str
     what: str
-    about: str | None
-    agent: str | None
+    about: NotRequired[str]
+    agent: NotRequired[str]
     detail: str
 
 
 class Log(TypedDict):
     """Why, and what happened."""
 
-    prp: dict[str, Any] | None
-    ready: bool | None
+    prp: NotRequired[dict[str, Any]]
+    ready: NotRequired[bool]
     reasons: list[str]
-    refused: str | None
+    refused: NotRequired[str]
     events: list[Event]
-    next: str | None
+    next: NotRequired[str]
 
 
 class Sent(TypedDict):

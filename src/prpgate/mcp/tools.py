@@ -13,7 +13,7 @@ import anyio.to_thread
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from ..errors import UserError
 from ..messages import mcp as say
@@ -36,24 +36,27 @@ CHANGES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempoten
 PUSHES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True)
 SAYS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False)
 
+# Not given is "", for some hosts take no schema in which a value may be null; a null is taken all the same.
+_no_null = BeforeValidator(lambda value: "" if value is None else value)
+Text = Annotated[str, _no_null]
 Id = Annotated[str, Field(description="a PRP, by any of its ids")]
 Action = Literal["validate", "note", "phase", "block", "unblock", "release", "handover", "reopen"]
 
 
 class Desk:
-    """Where calls are served: one verb at a time, in a thread, never left half done; landings beside them."""
+    """Where calls are served, in threads, never left half done: what writes the ledger one at a time."""
 
     def __init__(self, own: Own) -> None:
         self.own = own
         self.landings: set[asyncio.Task[Landed]] = set()
-        self._one = anyio.CapacityLimiter(1)
+        self._looking, self._writing = anyio.CapacityLimiter(4), anyio.CapacityLimiter(1)
 
-    async def do(self, ctx: Context[Any, Any], verb: Callable[[Session], T]) -> T:
+    async def do(self, ctx: Context[Any, Any], verb: Callable[[Session], T], *, writes: bool = False) -> T:
         """One verb. A cancelled call is finished first. Raises ToolError for what the verb refuses."""
         params = ctx.session.client_params
         self.own.client(params.client_info.name if params else None)
         try:
-            return await anyio.to_thread.run_sync(self.run, verb, limiter=self._one)
+            return await anyio.to_thread.run_sync(self.run, verb, limiter=self._writing if writes else self._looking)
         except UserError as e:
             raise ToolError(say.refusal(e)) from None
 
@@ -107,22 +110,22 @@ def register(server: MCPServer[Any], own: Own) -> Desk:
     tool = partial(server.tool, structured_output=True)  # a shape that is none is an error here, not text there
 
     @tool(annotations=LOOKS)
-    async def next(ctx: Context[Any, Any], domain: str | None = None) -> Next:
+    async def next(ctx: Context[Any, Any], domain: Text = "") -> Next:
         """What you hold, what is ready to start (best first), and why the rest is not."""
-        return await desk.do(ctx, lambda s: answers.next_(s, domain))
+        return await desk.do(ctx, lambda s: answers.next_(s, domain or None))
 
     @tool(annotations=ADDS)
-    async def claim(ctx: Context[Any, Any], id: str | None = None, domain: str | None = None) -> Changed:
+    async def claim(ctx: Context[Any, Any], id: Text = "", domain: Text = "") -> Changed:
         """Claim a PRP, so that nobody else works on it; without an id, the best one that is ready. Renewed while this
         server runs."""
-        if id is not None:
-            return await desk.do(ctx, lambda s: answers.start(s, id))
-        done = await desk.do(ctx, lambda s: answers.claim_next(s, domain))
+        if id:
+            return await desk.do(ctx, lambda s: answers.start(s, id), writes=True)
+        done = await desk.do(ctx, lambda s: answers.claim_next(s, domain or None), writes=True)
         try:
             await anyio.lowlevel.checkpoint()
         except anyio.get_cancelled_exc_class():  # nobody would know of it
             with anyio.CancelScope(shield=True), contextlib.suppress(ToolError):
-                await desk.do(ctx, lambda s: answers.update(s, done["prp"]["id"], "release", "", None))
+                await desk.do(ctx, lambda s: answers.update(s, done["prp"]["id"], "release", "", None), writes=True)
             raise
         return done
 
@@ -131,70 +134,73 @@ def register(server: MCPServer[Any], own: Own) -> Desk:
         ctx: Context[Any, Any],
         id: Id,
         action: Action,
-        text: Annotated[str, Field(description="the note, reason or phase")] = "",
-        to: Annotated[str | None, Field(description="handover: whom; block: the PRP waited for")] = None,
+        text: Annotated[str, _no_null, Field(description="the note, reason or phase")] = "",
+        to: Annotated[str, _no_null, Field(description="handover: whom; block: the PRP waited for")] = "",
     ) -> Changed:
         """Change a PRP short of completing it."""
-        return await desk.do(ctx, lambda s: answers.update(s, id, action, text, to))
+        return await desk.do(ctx, lambda s: answers.update(s, id, action, text, to or None), writes=True)
 
     @tool(annotations=CHANGES)
     async def complete(ctx: Context[Any, Any], id: Id, undo: bool = False) -> Changed:
         """Record a PRP as done. Evidence is fetched, not typed: a green landing of its work. Without one, the line
         written here lands with the work. undo: while it has not landed."""
-        return await desk.do(ctx, lambda s: answers.complete(s, id, undo))
+        return await desk.do(ctx, lambda s: answers.complete(s, id, undo), writes=True)
 
     @tool(annotations=PUSHES)
     async def land(
         ctx: Context[Any, Any],
-        prp: str | None = None,
+        prp: Text = "",
         wait_s: Annotated[float, Field(ge=0, description="for your turn")] = 45,
-        revert: Annotated[str | None, Field(description="take back this sha instead; 'last': what closed it")] = None,
-        reason: str = "",
+        revert: Annotated[str, _no_null, Field(description="take back this sha instead; 'last': what closed it")] = "",
+        reason: Text = "",
     ) -> LandResult:
         """Land the commits of the current branch: waits in line, rebases, proves, pushes, asks the remote. May take
         minutes; cancel it and nothing stays behind. state queued: your place is kept, call again."""
         from .. import land_process
 
-        sha = "" if revert == "last" else revert
-        own_id = None if prp is None else await desk.do(ctx, partial(answers.own_id, any_id=prp))
+        sha = "" if revert == "last" else revert or None
+        own_id = await desk.do(ctx, partial(answers.own_id, any_id=prp)) if prp else None
         given = land_process.options(None, own_id, wait_s, sha, reason, own.url)
-        return answers.landed(await desk.land(ctx, given))
+        done = await desk.land(ctx, given)
+        if done.state != "queued":
+            return answers.landed(done)
+        return answers.landed(done, await desk.do(ctx, lambda s: answers.lanes(s, done.lane)["text"]))
 
     @tool(annotations=LOOKS)
-    async def lane(ctx: Context[Any, Any], name: str | None = None) -> Lanes:
+    async def lane(ctx: Context[Any, Any], name: Text = "") -> Lanes:
         """Who holds each lane (protected branch), until when, who waits, and whether it is closed and why."""
-        return await desk.do(ctx, lambda s: answers.lanes(s, name))
+        return await desk.do(ctx, lambda s: answers.lanes(s, name or None))
 
     @tool(annotations=LOOKS)
     async def log(
         ctx: Context[Any, Any],
-        id: str | None = None,
-        lane: str | None = None,
+        id: Text = "",
+        lane: Text = "",
         count: Annotated[int, Field(ge=1, le=200)] = 20,
     ) -> Log:
         """Why a PRP cannot be started and how it got there; or what happened on a lane; with neither, the last refusal
         here and the newest events."""
-        return await desk.do(ctx, lambda s: answers.log(s, id, lane, count))
+        return await desk.do(ctx, lambda s: answers.log(s, id or None, lane or None, count))
 
     @tool(annotations=SAYS)
     async def send(
         ctx: Context[Any, Any],
         to: Annotated[str, Field(description="agent, @role or @all")],
         text: str,
-        prp: str | None = None,
+        prp: Text = "",
         priority: Literal["low", "normal", "high", "urgent"] = "normal",
-        reply_to: str | None = None,
+        reply_to: Text = "",
     ) -> Sent:
         """Send a message; it is kept until it is acknowledged."""
-        return await desk.do(ctx, lambda s: answers.send(s, to, text, prp, priority, reply_to))
+        return await desk.do(ctx, lambda s: answers.send(s, to, text, prp or None, priority, reply_to or None))
 
     @tool(annotations=ADDS)
     async def inbox(
         ctx: Context[Any, Any],
-        ack: Annotated[list[str] | None, Field(description="ids that you have taken up")] = None,
+        ack: Annotated[list[str], Field(description="ids that you have taken up")] = [],  # noqa: B006 - never changed
     ) -> Inbox:
         """Your unread messages. Reading acknowledges nothing."""
-        return await desk.do(ctx, lambda s: answers.inbox(s, ack or []))
+        return await desk.do(ctx, lambda s: answers.inbox(s, ack))
 
     @tool(annotations=LOOKS)
     async def check(ctx: Context[Any, Any], all: bool = False) -> Check:

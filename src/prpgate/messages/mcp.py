@@ -27,6 +27,10 @@ INSTRUCTIONS = (
     "A refusal says who, why, until when and the next call."
 )
 WORK = call("land")
+BY_HAND = (
+    "This speaks to a coding agent on standard input and output; Ctrl-C ends it. Its host starts it by itself:\n"
+    "  prp mcp install --claude-code"
+)
 EXTRA = "pip install 'prpgate[mcp]'"
 
 # What a command line's verb is as a call. `{0}` is its first argument; without one the pair is left out.

@@ -187,3 +187,20 @@ def test_a_store_that_is_another_one_is_not_shown(small: Small, board: Dashboard
             r.hdel(f"prp:{{{PROJECT}}}:meta", "store_id")
         adopt(server)
         page.until(lambda m: m.event == "store" and m.data["connected"])
+
+
+def test_with_the_least_rights_that_the_docs_name(small: Small, server: Server) -> None:
+    """The line of docs/operations.md, "A server of yours"."""
+    with server.redis() as r:
+        rights = ("reset", "on", ">secret-word", f"~prp:{{{PROJECT}}}:*", "+@read", "+@write", "+@scripting")
+        r.execute_command("ACL", "SETUSER", "prpgate", *rights, "+@connection", "+time", "-@dangerous")
+    small.clone.env["PRP_REDIS_URL"] = f"unix://prpgate:secret-word@{server.socket}"
+    with Dashboard(small.clone, "--port", "0") as board, board.log_in().listen() as page:
+        assert len(board.state()["prps"]) == 4
+        small.prp("start", "P1-001")
+        page.until_event("started")
+        assert board.json("/api/prp/P1-001")["history"]
+        assert board.json("/api/events")["events"]
+        server.stop()
+        away = page.until(lambda m: m.event == "store").data
+        assert (away["connected"], "secret-word" in away["message"]) == (False, False)

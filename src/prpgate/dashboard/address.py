@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FIRST, PORTS = 8137, 20
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # and how this machine reaches what listens there
+SEND_BYTES = 1 << 16  # that the kernel keeps for a page that does not read; every connection inherits it
 
 
 class Running(NamedTuple):
@@ -39,13 +41,19 @@ class Address(NamedTuple):
     public: bool
 
     @property
-    def url(self) -> str:
-        return url(self.host, self.port)
+    def names(self) -> list[str]:
+        """What requests may call it. No name that others can point here: this machine's own, where they reach it."""
+        return [self.host, socket.gethostname()] if self.public else [self.host]
+
+    @property
+    def for_others(self) -> str:
+        """How others reach it."""
+        return url(socket.gethostname() if self.host in EVERYWHERE else self.host, self.port)
 
 
 def url(host: str, port: int) -> str:
     """How to reach it; from this machine, when it listens everywhere."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    shown = EVERYWHERE.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{shown}:{port}"
 
 
@@ -65,6 +73,7 @@ def listen(host: str, port: int | None) -> Address:
     for one in [port] if port is not None else range(FIRST, FIRST + PORTS):
         bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         try:
             bound.bind((address, one))
             bound.listen(512)

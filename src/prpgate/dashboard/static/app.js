@@ -530,7 +530,7 @@ class Windowed {
   draw() {
     const height = this.height();
     const { scrollTop, clientHeight } = this.box;
-    if (!clientHeight) return;
+    if (!clientHeight && this.items.length) return; // not shown now
     this.rows.style.setProperty("height", `${this.items.length * height}px`);
     const from = Math.max(0, Math.floor(scrollTop / height) - 4);
     const to = Math.min(this.items.length, Math.ceil((scrollTop + clientHeight) / height) + 4);

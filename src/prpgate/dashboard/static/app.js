@@ -79,6 +79,9 @@ const EVENTS = {
   assigned: ["dot", "assigned", "prp"],
   "assigned-ended": ["dot", "ended the assignment of", "prp"],
   phase: ["dot", "moved on", "prp"],
+  recorded: ["dot", "The lane records", "prp"],
+  "taken-over": ["lock", "took over", "prp"],
+  "taken-up": ["lock", "took up", "prp"],
   filled: ["dot", "The store was filled from git", "prp"],
   rebuilt: ["dot", "The store was rebuilt from git", "prp"],
   untold: ["warn", "could not be told: a full mailbox", "prp"],
@@ -1070,7 +1073,7 @@ const shaCode = (sha) => h("code", { title: inert(sha) }, inert(sha, 7).slice(0,
 /** Who did what to what, as a sentence of nodes. */
 function eventWords(e) {
   const judged = e.event === "verdict" && /\b(green|red|unknown)\b/.exec(e.detail)?.[1];
-  const verb = judged ? `has ${judged === "unknown" ? "an" : "a"} ${judged} verdict on` : eventOf(e.event)[1];
+  const verb = judged ? `has ${judged === "unknown" ? "an" : "a"} ${judged} verdict on` : e.event === "landed" && !e.lane ? "has landed" : eventOf(e.event)[1];
   const alone = /^[A-Z]/.test(verb); // "The store was filled", whoever did it
   const about = e.lane ? h("strong.of", null, bdi(e.lane, 40)) : e.prp ? prpLink(e.prp) : shaOf(e) ? shaCode(shaOf(e)) : null;
   return [e.agent && !alone ? h("span.name", null, bdi(e.agent, 40)) : alone ? null : h("span.faint", null, "somebody"), alone ? verb : ` ${verb}`,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prpgate import events
@@ -14,6 +15,8 @@ from tests.dashboard.test_live import store_of
 
 if TYPE_CHECKING:
     from tests.world import Server
+
+DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 def write(server: Server, first: int, count: int, size: int = 10) -> None:
@@ -187,3 +190,21 @@ def test_a_store_that_is_another_one_is_not_shown(small: Small, board: Dashboard
             r.hdel(f"prp:{{{PROJECT}}}:meta", "store_id")
         adopt(server)
         page.until(lambda m: m.event == "store" and m.data["connected"])
+
+
+def test_with_the_least_rights_that_the_docs_name(small: Small, server: Server) -> None:
+    """The line of docs/operations.md, "A server of yours"."""
+    (line,) = [x for x in DOCS.read_text("utf-8").splitlines() if x.startswith("ACL SETUSER prpgate ")]
+    line = line.replace(">YOUR-PASSWORD", ">secret-word").replace("{example.org/team/app}", f"{{{PROJECT}}}")
+    with server.redis() as r:
+        r.execute_command(*line.split())
+    small.clone.env["PRP_REDIS_URL"] = f"unix://prpgate:secret-word@{server.socket}"
+    with Dashboard(small.clone, "--port", "0") as board, board.log_in().listen() as page:
+        assert len(board.state()["prps"]) == 4
+        small.prp("start", "P1-001")
+        page.until_event("started")
+        assert board.json("/api/prp/P1-001")["history"]
+        assert board.json("/api/events")["events"]
+        server.stop()
+        away = page.until(lambda m: m.event == "store").data
+        assert (away["connected"], "secret-word" in away["message"]) == (False, False)

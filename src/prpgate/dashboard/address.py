@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FIRST, PORTS = 8137, 20
+SEND_BYTES = 1 << 16  # that the kernel keeps for a page that does not read; every connection inherits it
 
 
 class Running(NamedTuple):
@@ -65,6 +66,7 @@ def listen(host: str, port: int | None) -> Address:
     for one in [port] if port is not None else range(FIRST, FIRST + PORTS):
         bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         try:
             bound.bind((address, one))
             bound.listen(512)

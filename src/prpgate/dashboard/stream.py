@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from ..events import Event
     from .fanout import Client, Fanout, Frame
@@ -32,26 +36,32 @@ MOST_MISSED = 2000  # events; who missed more reads the whole state again
 SURELY_WHOLE = 9000  # entries of a stream that has not been trimmed yet (it is at 10,000, about)
 
 
+class Stream(EventSourceResponse):
+    """A response that cuts the connection of who takes nothing: to close it would wait for a reader, too."""
+
+    def __init__(self, content: AsyncIterator[bytes], let_go: Callable[[], None]) -> None:
+        super().__init__(content, ping=HEARTBEAT_S, ping_message_factory=_heartbeat, send_timeout=SEND_S, sep="\n")
+        self.let_go = let_go
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            self.let_go()
+
+
+def _heartbeat() -> ServerSentEvent:
+    return ServerSentEvent(comment="here", sep="\n")
+
+
 async def respond(request: Request, feed: Feed, fanout: Fanout, let_go: Callable[[Any], None]) -> Response:
     """The stream; 503 when too many pages are open."""
-    from sse_starlette import EventSourceResponse, ServerSentEvent
-
     if not fanout.room():
         said = {"code": "too-many-pages", "message": say.PAGES_FULL, "hint": None}
         return JSONResponse({"schema": SCHEMA, "error": said}, 503, {"Retry-After": "5"})
     asked = request.headers.get("last-event-id") or request.query_params.get("after") or ""
-    scope = request.scope
-
-    def heartbeat() -> ServerSentEvent:
-        return ServerSentEvent(comment="here", sep="\n")
-
-    return EventSourceResponse(
-        _bodies(feed, fanout, asked, lambda: let_go(scope)),
-        ping=HEARTBEAT_S,
-        ping_message_factory=heartbeat,
-        send_timeout=SEND_S,
-        sep="\n",
-    )
+    cut = partial(let_go, request.scope)
+    return Stream(_bodies(feed, fanout, asked, cut), cut)
 
 
 async def _bodies(feed: Feed, fanout: Fanout, asked: str, let_go: Callable[[], None]) -> AsyncIterator[bytes]:

@@ -3,6 +3,7 @@
 
 const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 const EVENTS_KEPT = 5000; // in this page; the store keeps about 10,000 of each stream
+const IN_LINE = 30; // places that are shown of a queue
 const GAP = 50; // ms at least between two drawings
 const PAGE = 500; // events asked for at once
 const SILENCE = 25 * SECOND; // without a `beat`, once one was heard: the connection is gone
@@ -593,7 +594,7 @@ class Windowed {
 const picked = new Map(); // lane -> sha of the landing whose line is shown
 
 function drawLanes() {
-  const lanes = [...known.lanes.values()];
+  const lanes = [...known.lanes.values()].sort((a, b) => Number(idle(a)) - Number(idle(b))); // the order stays otherwise
   fill($("view-lane"), [
     h("div.lanes", { "data-key": "lanes" }, lanes.length ? lanes.map(laneCard) : empty("No lane yet.", "Lanes are the branches named by lane.branches in prp.toml.", "prp init")),
     h("aside.side", { "data-key": "side", "aria-label": "Who and what" }, inHand(), justNow()),
@@ -615,9 +616,10 @@ function laneCard(lane) {
       utilisation(lane)),
     lane.closed ? closedSign(lane) : null,
     holder(lane),
-    line(lane),
-    h("div.pair", null, landings(lane), gate(lane)));
+    known.lanes.size > 1 && idle(lane) ? null : [line(lane), h("div.pair", { "data-key": "pair" }, landings(lane), gate(lane))]);
 }
+
+const idle = (lane) => !lane.holder && !lane.closed && !lane.queue.length && !lane.today?.length;
 
 function utilisation(lane) {
   const part = Math.min(1, Math.max(0, lane.utilisation ?? 0));
@@ -678,7 +680,7 @@ function line(lane) {
   return h("section.line", { "data-key": "line", "aria-label": "Queue" },
     h("h3", null, "Queue ", h("span.n", null, String(lane.queue.length))),
     lane.queue.length
-      ? h("ol.queue", null, lane.queue.map((t) => {
+      ? [h("ol.queue", null, lane.queue.slice(0, IN_LINE).map((t) => {
         const kept = t.reserved ?? t.kind === "reserved";
         const kind = t.kind === "hotfix" ? "hotfix" : kept ? "reserved" : "waiting";
         return h(`li.${kind}`, { "data-key": `place ${t.position}` },
@@ -688,7 +690,7 @@ function line(lane) {
           t.reason ? bdi(t.reason, 120, { class: "reason" }) : null,
           h("span.waits", null, "for ", time(t.since, "for")),
           h("span.eta", null, lane.closed && kind !== "hotfix" ? "once it is open" : typeof t.eta_s === "number" ? ["turn ", time(etaOf(lane, t), "in")] : "turn unknown"));
-      }))
+      })), lane.queue.length > IN_LINE ? h("p.more", null, `and ${count(lane.queue.length - IN_LINE)} more`) : null]
       : h("p.none", null, "Nobody waits. ", command("prp land"), " waits in line by itself."));
 }
 
@@ -1270,7 +1272,7 @@ let waiting = 0, restUntil = 0;
  *  at gets few. */
 function soon() {
   if (waiting) return;
-  const rest = restUntil - performance.now();
+  const rest = document.hidden ? SECOND : restUntil - performance.now();
   if (rest <= 0) drawAll();
   else waiting = setTimeout(drawAll, rest);
 }
@@ -1377,6 +1379,7 @@ document.addEventListener("keydown", (e) => {
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
+  drawAll();
   tick();
   if (link.state === "lost") reconnect();
 });

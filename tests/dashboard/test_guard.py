@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from typing import TYPE_CHECKING
 
 from tests.dashboard import Dashboard, Small
@@ -212,6 +213,9 @@ def test_an_address_that_others_reach_wants_a_token(small: Small) -> None:
 def test_listening_everywhere_is_only_asked_for_by_address(small: Small, server: Server) -> None:
     """Bound to all addresses it has as many names; those that a stranger can point at it are none of them."""
     with Dashboard(small.clone, "--port", "0", "--host", "0.0.0.0", "--token", TOKEN) as board:
-        for host, status in (("127.0.0.1", 200), ("localhost", 200), ("127.9.9.9", 200), ("evil.example", 403)):
+        names = {"127.0.0.1": 200, "localhost": 200, "127.9.9.9": 200, socket.gethostname(): 200, "evil.example": 403}
+        for host, status in names.items():
             assert asked(board, "/api/state", f"Authorization: Bearer {TOKEN}", host=host)[0] == status, host
-        assert "not encrypted" in board.end()[1]
+        said = board.end()[1]
+        assert "not encrypted" in said
+        assert f"http://{socket.gethostname()}:{board.port}/login?t={TOKEN}" in said

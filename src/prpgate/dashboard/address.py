@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FIRST, PORTS = 8137, 20
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # and how this machine reaches what listens there
 SEND_BYTES = 1 << 16  # that the kernel keeps for a page that does not read; every connection inherits it
 
 
@@ -40,13 +41,19 @@ class Address(NamedTuple):
     public: bool
 
     @property
-    def url(self) -> str:
-        return url(self.host, self.port)
+    def names(self) -> list[str]:
+        """What requests may call it. No name that others can point here: this machine's own, where they reach it."""
+        return [self.host, socket.gethostname()] if self.public else [self.host]
+
+    @property
+    def for_others(self) -> str:
+        """How others reach it."""
+        return url(socket.gethostname() if self.host in EVERYWHERE else self.host, self.port)
 
 
 def url(host: str, port: int) -> str:
     """How to reach it; from this machine, when it listens everywhere."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    shown = EVERYWHERE.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{shown}:{port}"
 
 

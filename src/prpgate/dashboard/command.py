@@ -6,6 +6,7 @@ import importlib.util
 import os
 import secrets
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from .. import ops
 from ..errors import OK
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import argparse
 
     from ..output import Output
-    from .address import Running
+    from .address import Address, Running
 
 EXTRA = ("starlette", "sse_starlette", "uvicorn")
 
@@ -39,7 +40,7 @@ def dashboard(args: argparse.Namespace, out: Output) -> int:
     project = session.config.project
     first = address.running(project)
     if first is not None and args.port in (None, first.port):
-        _print(first, Key(secret(project), first.instance, first.port), args, out, already=True)
+        _print(first, Key(secret(project), first.instance, first.port), args, out)
         return OK
     ops.greet(session)
     with alike():
@@ -56,23 +57,32 @@ def _serve(session: ops.Session, token: str | None, args: argparse.Namespace, ou
     one = address.Running(os.getpid(), args.host, bound.port, secrets.token_hex(8))
     key = Key(secret(session.config.project), one.instance, one.port)
     with address.note(session.config.project, one):
-        serve(feed, Login(key, token), bound, lambda: _print(one, key, args, out, public=bound.public))
+        serve(feed, Login(key, token), bound, lambda: _print(one, key, args, out, bound, token))
     return OK
 
 
 def _print(
-    one: Running, key: Key, args: argparse.Namespace, out: Output, *, already: bool = False, public: bool = False
+    one: Running,
+    key: Key,
+    args: argparse.Namespace,
+    out: Output,
+    new: Address | None = None,
+    token: str | None = None,
 ) -> None:
     base = address.url(one.host, one.port)
     link = f"{base}/login?t={key.link_token()}"
-    if already:
+    if new is None:
         out.say(say.already(one.pid))
     out.say(say.running(link, LINK_S // 60))
-    if public:
+    if new is not None and token is not None:
+        out.say(say.with_token(f"{new.for_others if new.public else base}/login?t={quote(token, safe='')}"))
+    if new is not None and new.public:
         out.note(say.UNENCRYPTED, colour="yellow")
-    if not already:
+    if new is not None:
         out.say(say.STOP, colour="dim")
-    out.answer(url=link, address=f"{base}/", host=one.host, port=one.port, pid=one.pid, link_s=LINK_S, already=already)
+    out.answer(
+        url=link, address=f"{base}/", host=one.host, port=one.port, pid=one.pid, link_s=LINK_S, already=new is None
+    )
     if args.open:
         import webbrowser
 

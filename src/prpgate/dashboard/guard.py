@@ -15,9 +15,12 @@ from urllib.parse import parse_qs
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from . import pages
+from .login import COOKIE_S
 from .shapes import SCHEMA
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from .login import Login
@@ -52,9 +55,10 @@ class Refusal(NamedTuple):
 class Guard:
     """Lets in what asks under one of our names, from no other page, for a path that is one, and may look."""
 
-    def __init__(self, app: ASGIApp, login: Login, *, name: str, public: bool) -> None:
-        """`name`: what --host said. `public`: others can reach this, so addresses are names of it too."""
-        self.app, self.login, self.name, self.public = app, login, name.lower(), public
+    def __init__(self, app: ASGIApp, login: Login, *, names: Collection[str], public: bool) -> None:
+        """`names`: what this is called besides loopback. `public`: others can reach this, by any address of it too."""
+        self.app, self.login, self.public = app, login, public
+        self.names = {*LOOPBACK, *(n.strip("[]").lower() for n in names)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -99,7 +103,7 @@ class Guard:
         return None
 
     def _ours(self, host: str) -> bool:
-        if host in LOOPBACK or host.strip("[]") == self.name.strip("[]"):
+        if host in self.names or host.strip("[]") in self.names:
             return True
         if not self.public:
             return False
@@ -125,8 +129,6 @@ class Guard:
                 return RedirectResponse("/", 303)
             return HTMLResponse(pages.USED_UP, 403)
         answer = RedirectResponse("/", 303)
-        from .login import COOKIE_S
-
         answer.set_cookie(
             self.login.cookie_name, self.login.key.cookie(), COOKIE_S, path="/", httponly=True, samesite="strict"
         )

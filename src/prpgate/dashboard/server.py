@@ -57,7 +57,7 @@ async def _serve(feed: Feed, login: Login, at: Address, ready: Callable[[], None
             if isinstance(connection, H11Protocol) and connection.client == scope["client"]:
                 connection.transport.abort()  # closing would wait for a reader that does not read
 
-    guarded = Guard(app.make(feed, fanout, let_go), login, name=at.host, public=at.public)
+    guarded = Guard(app.make(feed, fanout, let_go), login, names=at.names, public=at.public)
     config = uvicorn.Config(
         guarded,
         http=H11Protocol,

@@ -69,6 +69,10 @@ def running(url: str, minutes: int) -> str:
     return f"Open this once, within {minutes} minutes (another one: prp dashboard):\n  {url}"
 
 
+def with_token(url: str) -> str:
+    return f"Whoever has the token may look, as often as they like:\n  {url}"
+
+
 def already(pid: int) -> str:
     return f"This project's dashboard runs already (process {pid}): a new link for it."
 

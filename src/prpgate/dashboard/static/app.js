@@ -3,6 +3,7 @@
 
 const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 const EVENTS_KEPT = 5000; // in this page; the store keeps about 10,000 of each stream
+const MOST_TOLD = 100; // landings that the server tells
 const IN_LINE = 30; // places that are shown of a queue
 const GAP = 50; // ms at least between two drawings
 const PAGE = 500; // events asked for at once
@@ -708,7 +709,7 @@ function landings(lane) {
   const counts = Object.fromEntries(Object.keys(VERDICTS).map((v) => [v, all.filter((l) => verdictOf(l) === v).length]));
   const one = shown.find((l) => l.sha === picked.get(lane.name)) ?? shown.at(-1);
   return h("section.today", { "data-key": "today", "aria-label": "Landings" },
-    h("h3", null, "Landings, 24 h ", h("span.n", null, String(all.length))),
+    h("h3", null, "Landings, 24 h ", h("span.n", null, all.length < MOST_TOLD ? String(all.length) : `the newest ${all.length}`)),
     all.length
       ? [
         h("p.legend", null, Object.keys(VERDICTS).filter((v) => counts[v] || v !== "pending").map((v) => h("span", { "data-key": v }, mark(v), `${counts[v]} ${VERDICTS[v]}`))),

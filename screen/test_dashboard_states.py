@@ -129,3 +129,43 @@ def test_a_store_that_lost_everything_is_read_anew(
     expect(progress.locator("li")).to_have_count(0)  # that claim was never committed: git does not know of it
     expect(page.locator("section[data-status=validated]")).to_contain_text("P0-010")
     assert page.evaluate("() => window.sameDocument") is True
+
+
+def test_what_happens_takes_nobodys_place(
+    shop: Shop, open_dashboard: Callable[[Shop], Dashboard], visit: Callable[..., Visit]
+) -> None:
+    """Focus, scroll position and selection stay where the reader has them while the page goes on."""
+    shop.ana.prp("start", "P0-010")
+    session = Session(str(shop.ana.path), agent="ana")
+    store: Any = session.store()
+    for n in range(200):
+        store.redis.xadd(store.keys.events, {"event": "note", "prp": "P0-010", "agent": "ana", "detail": f"old {n}"})
+    page = visit(open_dashboard(shop)).go("feed")
+    rows = page.locator("#view-feed .event")
+    expect(rows.first).to_contain_text("old 199")
+    page.locator("#view-feed .window").evaluate("(box) => { box.scrollTop = 2000; }")
+    expect(rows.filter(has_text="old 145")).to_be_in_viewport()
+    top = rows.filter(has_text="old 145").evaluate("(row) => row.getBoundingClientRect().top")
+    before = int(page.locator("#view-feed .count").inner_text().split()[0])
+    for n in range(30):
+        store.redis.xadd(store.keys.events, {"event": "note", "prp": "P0-010", "agent": "ana", "detail": f"new {n}"})
+    expect(page.locator("#view-feed .count")).to_have_text(f"{before + 30} events")
+    assert abs(rows.filter(has_text="old 145").evaluate("(row) => row.getBoundingClientRect().top") - top) < 2
+    page.locator("#view-feed .window").evaluate("(box) => { box.scrollTop = 0; }")
+    expect(rows.first).to_contain_text("new 29")
+    rows.nth(1).locator(".go").focus()
+    key = page.evaluate("() => document.activeElement.dataset.event")
+    shop.ana.prp("note", "P0-010", "the newest of all")
+    expect(rows.first).to_contain_text("the newest of all")
+    assert page.evaluate("() => document.activeElement.dataset.event") == key
+
+    page.keyboard.press("1")
+    page.locator(".holder .copy").first.focus()
+    page.evaluate("() => getSelection().selectAllChildren(document.querySelector('.just h2'))")
+    shop.ana.prp("note", "P0-010", "one more")
+    expect(page.locator(".happened li").first).to_contain_text("one more")
+    assert page.evaluate("() => [document.activeElement.className, getSelection().toString()]") == [
+        "copy",
+        "Just happened",
+    ]
+    session.close()

@@ -91,6 +91,8 @@ def test_only_reading(board: Dashboard) -> None:
     for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"):
         for path in EVERYWHERE:
             assert board.ask(path, method)[0] == 405, (method, path)
+        status, headers, _ = board.ask(board.link.partition(f":{board.port}")[2], method, Cookie="")
+        assert (status, "set-cookie" in headers) == (405, False)
     assert board.ask("/api/state", "HEAD")[0] == 200
     assert board.ask("/events", "HEAD")[0] == 200
 

@@ -354,6 +354,12 @@ def test_a_past_hour_is_played_again(
     expect(feed.locator(".event").filter(has_text="ana started P0-010")).to_be_visible()
     shown = int(str(re.match(r"\d+", feed.locator(".count").inner_text())[0]))  # type: ignore[index]
     shop.ana.prp("note", "P0-010", "after the replay began")
+    page.keyboard.press("/")
+    page.keyboard.type("started")  # a filter leaves the hour as it is
+    expect(feed.locator(".count")).to_contain_text(f" of {shown} events")
+    assert f"from={begun:%Y-%m-%dT%H}" in page.url and "q=started" in page.url
+    for _ in "started":
+        page.keyboard.press("Backspace")
     page.locator("#moment").fill("0")
     expect(feed.locator(".void")).to_contain_text("Nothing fits")
     page.get_by_role("button", name="Play").click()

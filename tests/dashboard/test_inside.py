@@ -7,7 +7,10 @@ import json
 import threading
 from typing import TYPE_CHECKING
 
-from prpgate import ops
+import pytest
+import redis
+
+from prpgate import events, ops
 from prpgate.dashboard import fanout, stream
 from prpgate.dashboard.board import Board
 from prpgate.dashboard.cursor import PRPS, Cursor
@@ -17,8 +20,6 @@ from tests.dashboard.test_live import store_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from tests.dashboard import Small
     from tests.world import Server
@@ -158,3 +159,28 @@ def test_the_picture_that_events_made_is_the_one_that_is_read_anew(
     assert feed.board.cursor() == anew.cursor()
     session.close()
     feed.store.close()
+
+
+def test_what_was_seen_when_the_store_went_away_is_told_later(
+    small: Small, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lane was read, and then the store was gone before the rest could be."""
+    session = session_of(small, monkeypatch)
+    board, store = Board(session.config), session.store()
+    board.fill(store)
+    small.prp("start", "P1-001")
+    small.prp("lane", "close", "main", "--reason", "broken")
+    with store_of(server) as other:
+        happened = [*events.tail(other, 1), *events.tail(other, 1, lane="main")]
+        recorded = other.redis.type(other.keys.agents)
+        other.redis.rename(other.keys.agents, other.keys.prefix + "aside")
+        other.redis.set(other.keys.agents, "no hash")  # what reads the agents fails, after all else was read
+        with pytest.raises(redis.ResponseError):
+            board.change(store, happened)
+        other.redis.rename(other.keys.prefix + "aside", other.keys.agents)
+    assert recorded == "hash"
+    change = board.change(store, happened)
+    assert change is not None
+    assert [lane["name"] for lane in change["lanes"]] == ["main"]
+    assert [p["id"] for p in change["prps"]] == ["P1-001"]
+    session.close()

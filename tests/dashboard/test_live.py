@@ -7,6 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from prpgate import events
+from prpgate.config import Times
+from prpgate.lock import MergeLock, Who
 from prpgate.store import client
 from prpgate.store.discover import Place
 from tests.dashboard import PROJECT, Dashboard, Small, entries
@@ -83,6 +85,22 @@ def test_a_lease_that_ends_is_told_though_nobody_does_anything(tmp_path: Path, s
         page.until_event("lapsed", "P1-001")
         told = [p for m in page.all for p in m.data["prps"]]
         assert (told[-1]["lease"], told[-1]["claim"]) == (None, None)
+
+
+def test_a_hold_that_ends_is_told_though_nobody_does_anything(small: Small, board: Dashboard, server: Server) -> None:
+    with board.log_in().listen() as page, store_of(server) as store:
+        who = Who("t1", "h1", "ben", "here", 1, "push", None, None)
+        waits = Who("t2", "h2", "eve", "here", 2, "land", None, None)
+        lock = MergeLock(store, "main", Times(lease_ms=1500, alive_ms=60_000, offer_ms=1500))
+        lock.acquire(who, plain=True)
+        lane = page.until_event("acquire").data["lanes"][0]
+        assert (lane["state"], lane["holder"]["agent"]) == ("held", "ben")
+        lock.acquire(waits, plain=False)
+        lane = page.until_event("queue").data["lanes"][0]
+        assert [(p["agent"], p["reserved"], p["position"]) for p in lane["queue"]] == [("eve", False, 1)]
+        page.until_event("expired")
+        told = [lane for m in page.all for lane in m.data["lanes"]]  # it may be told just before the event
+        assert (told[-1]["state"], told[-1]["holder"]["agent"]) == ("offered", "eve")
 
 
 def test_mail_shows_as_a_number_and_stays_a_secret(small: Small) -> None:

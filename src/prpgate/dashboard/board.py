@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import ops
 from . import gate, reading
@@ -25,12 +25,20 @@ if TYPE_CHECKING:
     from ..config import Config
     from ..events import Event
     from ..store.client import Store
-    from .shapes import ChangeShape, GateShape, LaneShape, StoreShape
+    from .shapes import ChangeShape, EventShape, GateShape, StoreShape
 
 ROUND_S = 30.0  # renewals and signs of life are told by no event: everything that lives is looked at so often
 AFTER_LANDING_S = (0.3, 1.0, 3.0)  # a landing is published by whoever sees it first, which is told by no event
 LANDS = ("landed", "late", "merged", "foreign-push", "verdict")
 ZIP = 1  # fast; a board of 10,000 PRPs shrinks to a tenth anyway
+
+
+class Owed(NamedTuple):
+    """Names of what has changed and was not told yet: a store that goes away in the middle takes nothing back."""
+
+    lanes: set[str]
+    prps: set[str]
+    agents: set[str]
 
 
 class Board:
@@ -49,7 +57,9 @@ class Board:
         self._round_at = 0.0
         self._tip_at: list[float] = []  # when to look whether the record moved
         self._lane_at: dict[str, float] = {}
+        self._owed = Owed(set(), set(), set())
         self._told: tuple[bytes, bytes] | None = None
+        self._told_store: StoreShape | None = None
 
     # --- filling -----------------------------------------------------------------------------------------------------
     def fill(self, store: Store) -> None:
@@ -67,6 +77,7 @@ class Board:
             self.store_mark, self.read, self.oldest_ms = store_mark, read, oldest_ms
             self.lanes, self.prps, self.agents, self.gate = lanes, prps, agents, runs
             self._round_at, self._tip_at, self._told = time.time() + ROUND_S, [], None
+            self._owed = Owed(set(), set(), set())
             self._lane_at = {n: at for n, lane in lanes.items() if (at := lane.due_at()) is not None}
 
     def same_store(self, store: Store) -> bool:
@@ -102,7 +113,7 @@ class Board:
 
         Raises StoreDown; the same may be asked again then.
         """
-        now = time.time()
+        now, owed = time.time(), self._owed
         with self.lock:
             self._told = None
             look_round, look_at_tip = self._round_at <= now, any(at <= now for at in self._tip_at)
@@ -115,34 +126,42 @@ class Board:
             for e in happened:
                 if e.lane and (lane := self.lanes.get(e.lane)):
                     lane.day.take(e)
-            if judged := any(e.event == "verdict" and not e.lane for e in happened):  # of a tree, wherever that landed
-                for lane in self.lanes.values():
-                    lane.day.ask_again()
-            every = gate_ran or look_round or judged
-            lanes = self._read_lanes(store, {*names, *self.lanes} if every else names)
-            changed, gone = self.prps.read(store, ids) if ids or look_at_tip or look_round else ([], [])
-            if happened or mail or lanes or changed or look_round:
+            judged = any(e.lane is None and e.event == "verdict" for e in happened)  # of a tree, on whatever lane
+            self._read_lanes(store, {*names, *self.lanes} if gate_ran or look_round or judged else names, ask=judged)
+            if ids or look_at_tip or look_round:
+                changed, gone = self.prps.read(store, ids)
+                owed.prps.update(changed, gone)
+            if happened or mail or owed.lanes or owed.prps or look_round:
                 self.agents.touch()
-            moved = self.prps.tip != tip
-            due = self.agents.due is not None and self.agents.due <= time.time()
-            agents = self.agents.read(store, self.prps.skew_ms, _held(self.lanes.values())) if due else []
+            if self.agents.due is not None and self.agents.due <= time.time():
+                found = self.agents.read(store, self.prps.skew_ms, _held(self.lanes.values()))
+                owed.agents.update(a["name"] for a in found)
             self._read_up_to(happened, now, look_round)
-            if not (happened or lanes or changed or gone or agents or moved):
+            if not (happened or any(owed) or self.prps.tip != tip):
                 return None
-            told = [reading.event_shape(e) for e in happened]
-            prps = [self.prps.shapes[i] for i in changed]
-            return {"events": told, "lanes": lanes, "prps": prps, "gone": gone, "agents": agents}
+            self._owed = Owed(set(), set(), set())
+            return self._whole_of([reading.event_shape(e) for e in happened], owed)
 
-    def _read_lanes(self, store: Store, names: Iterable[str]) -> list[LaneShape]:
-        found = []
+    def _read_lanes(self, store: Store, names: Iterable[str], *, ask: bool) -> None:
         for lane in (self.lanes[n] for n in names if n in self.lanes):
-            if lane.read(store, self.config, self.gate) and lane.shape is not None:
-                found.append(lane.shape)
+            if ask:
+                lane.day.known.clear()
+            if lane.read(store, self.config, self.gate):
+                self._owed.lanes.add(lane.name)
             at = lane.due_at()
             self._lane_at.pop(lane.name, None)
             if at is not None:
                 self._lane_at[lane.name] = at
-        return found
+
+    def _whole_of(self, told: list[EventShape], what: Owed) -> ChangeShape:
+        shapes = self.prps.shapes
+        return {
+            "events": told,
+            "lanes": [lane.shape for lane in self.lanes.values() if lane.shape and lane.name in what.lanes],
+            "prps": [shapes[i] for i in sorted(what.prps) if i in shapes],
+            "gone": sorted(i for i in what.prps if i not in shapes),
+            "agents": [a for a in self.agents.shapes() if a["name"] in what.agents],
+        }
 
     def _read_up_to(self, happened: list[Event], now: float, look_round: bool) -> None:
         """All that was asked for is read: what is due next, and where the streams stand."""
@@ -175,8 +194,6 @@ class Board:
                 self._told, self._told_store = self._tell(store), store
             return self._told[1] if zipped else self._told[0]
 
-    _told_store: StoreShape | None = None
-
     def _tell(self, store: StoreShape) -> tuple[bytes, bytes]:
         head = {
             "schema": SCHEMA,
@@ -195,13 +212,8 @@ class Board:
         """What a page that was away has to know besides these events: all lanes and agents, and the PRPs that the
         events name or somebody has."""
         ids = {e.prp for e in happened if e.prp} | self.prps.claimed()
-        return {
-            "events": [reading.event_shape(e) for e in happened],
-            "lanes": [lane.shape for lane in self.lanes.values() if lane.shape],
-            "prps": [self.prps.shapes[i] for i in sorted(ids) if i in self.prps.shapes],
-            "gone": sorted(i for i in ids if i not in self.prps.shapes),
-            "agents": self.agents.shapes(),
-        }
+        everything = Owed(set(self.lanes), ids, set(self.agents.names()))
+        return self._whole_of([reading.event_shape(e) for e in happened], everything)
 
 
 def used(store: Store, config: Config) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import secrets
+import threading
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -39,7 +40,7 @@ def dashboard(args: argparse.Namespace, out: Output) -> int:
     session = ops.Session(url=args.redis_url)
     project = session.config.project
     first = address.running(project)
-    if first is not None and args.port in (None, first.port):
+    if first is not None and args.port in (None, first.port) and args.host == first.host and args.token is None:
         _print(first, Key(secret(project), first.instance, first.port), args, out)
         return OK
     ops.greet(session)
@@ -83,8 +84,12 @@ def _print(
     out.answer(
         url=link, address=f"{base}/", host=one.host, port=one.port, pid=one.pid, link_s=LINK_S, already=new is None
     )
-    if args.open:
-        import webbrowser
+    if args.open:  # some browsers come back only when they are closed
+        threading.Thread(target=_open, args=(link, out), daemon=new is not None).start()
 
-        if not webbrowser.open(link):
-            out.note(say.NO_BROWSER)
+
+def _open(link: str, out: Output) -> None:
+    import webbrowser
+
+    if not webbrowser.open(link):
+        out.note(say.NO_BROWSER)

@@ -90,10 +90,6 @@ class Day:
         self.known = {sha: one for sha, one in self.known.items() if sha in self.landings}
         self._holds = [one for one in self._holds if one[1] >= since]
 
-    def ask_again(self) -> None:
-        """Somebody judged something: the records of what had no verdict are to be read once more."""
-        self.known = {sha: one for sha, one in self.known.items() if one.verdict in (GREEN, RED)}
-
     def unread(self) -> list[str]:
         """Shown landings whose record was not read, or has changed since."""
         return [sha for sha in list(self.landings)[-SHOWN:] if sha not in self.known]

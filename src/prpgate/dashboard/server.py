@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from . import app
+from . import app, fanout
 from .fanout import Fanout, Frame
 from .guard import Guard
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .feed import Feed
     from .login import Login
 
+MOST_CONNECTIONS = fanout.MOST_CLIENTS + 200  # fewer than the files that a process may usually open
 END_S = 2  # for answers that are under way when it ends
 
 
@@ -42,22 +43,22 @@ def serve(feed: Feed, login: Login, at: Address, ready: Callable[[], None]) -> N
 
 
 async def _serve(feed: Feed, login: Login, at: Address, ready: Callable[[], None]) -> None:
-    loop, fanout = asyncio.get_running_loop(), Fanout()
-    fanout.at = feed.board.cursor()
+    loop, many = asyncio.get_running_loop(), Fanout()
+    many.at = feed.board.cursor()
 
     def publish(frame: Frame) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(fanout.publish, frame)
+            loop.call_soon_threadsafe(many.publish, frame)
 
     def end() -> None:
-        loop.call_soon_threadsafe(fanout.close)
+        loop.call_soon_threadsafe(many.close)
 
     def let_go(scope: Any) -> None:
         for connection in list(server.server_state.connections):
             if isinstance(connection, H11Protocol) and connection.client == scope["client"]:
                 connection.transport.abort()  # closing would wait for a reader that does not read
 
-    guarded = Guard(app.make(feed, fanout, let_go), login, names=at.names, public=at.public)
+    guarded = Guard(app.make(feed, many, let_go), login, names=at.names, public=at.public)
     config = uvicorn.Config(
         guarded,
         http=H11Protocol,
@@ -68,6 +69,7 @@ async def _serve(feed: Feed, login: Login, at: Address, ready: Callable[[], None
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=END_S,
     )
     server = _Server(config, end)
@@ -76,7 +78,7 @@ async def _serve(feed: Feed, login: Login, at: Address, ready: Callable[[], None
 
     def ended(_: object) -> None:
         server.should_exit = True
-        fanout.close()
+        many.close()
 
     reading.add_done_callback(ended)
     loop.call_later(0.05, ready)

@@ -913,10 +913,10 @@ function turn(lane, t, kind) {
 }
 
 /** The moment of a turn, fixed when the lane was told: it must not run away from the clock at every drawing. */
-const told = new WeakMap();
+const toldAt = new WeakMap();
 function etaOf(lane, t) {
-  if (!told.has(lane)) told.set(lane, now());
-  return told.get(lane) + t.eta_s * SECOND;
+  if (!toldAt.has(lane)) toldAt.set(lane, now());
+  return toldAt.get(lane) + t.eta_s * SECOND;
 }
 
 function landings(lane) {
@@ -1796,15 +1796,17 @@ function drawFeed() {
   if (replay.from !== null) {
     $("moment").value = String(Math.round(replay.at / SECOND));
     strip.querySelector(".at").textContent =
-      replay.state || `until ${CLOCK.format(until)}, ${DATED.format(replay.from)} and an hour`;
+      replay.state || `up to ${CLOCK.format(until)} of the hour from ${DATED.format(replay.from)}`;
     strip.querySelector(".play").textContent = replay.playing ? "Pause" : "Play";
-  } else if (document.activeElement !== bar.elements.from) {
-    bar.elements.from.value = "";
   }
+  if (document.activeElement !== bar.elements.from) bar.elements.from.value = replay.from === null ? "" : local(replay.from);
   stream.box.hidden = !shown.length;
   fill($("view-feed").querySelector(".void"), shown.length ? [] : [feedVoid(all.length)]);
   stream.set(shown);
 }
+
+/** A moment as a field of date and time wants it: this clock's, to the minute. */
+const local = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * MINUTE).toISOString().slice(0, 16);
 
 function feedVoid(any) {
   if (replay.state) return h("p.none", null, replay.state);

@@ -96,7 +96,8 @@ def _seen(s: LaneState, shape: LaneShape) -> tuple[Any, ...]:
     line = tuple((p.id, p.position, p.kind, p.hotfix) for p in s.queue)
     rest = (shape["closed"] and shape["closed"]["reason"], s.run_url, s.candidate and s.candidate.result)
     until = round((time.time() * 1000 + s.holder.deadline_ms) / 5000) if s.holder else None
-    return (s.state, s.phase, s.fence, holder, until, line, rest, len(shape["today"]), shape["gate"])
+    today = [(one["sha"], one["verdict"]) for one in shape["today"]]
+    return (s.state, s.phase, s.fence, holder, until, line, rest, today, shape["gate"])
 
 
 def _known(lock: MergeLock, config: Config, sha: str) -> Known:

@@ -176,7 +176,7 @@ def take_all(browser: Browser, shop: Shop, folder: Path) -> None:
         take(light.page, folder, "lane-light")
         take(dark.go("lane"), folder, "lane-dark")
         take(phone.go("lane"), folder, "lane-phone")
-        for view in ("board", "agents", "feed"):
+        for view in ("board", "feed"):
             take(light.go(view), folder, view)
         take(dark.go("prp/P0-010"), folder, "prp-dark")
         take(phone.go("board"), folder, "board-phone")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
+from screen.watching import BAR_MS, seen, watch
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,39 +19,6 @@ if TYPE_CHECKING:
 
     from screen.shop import Dashboard, Shop, Visit
     from tests.world import Clone
-
-BAR_MS = 200
-ROUNDS = 3  # the median of each panel counts: git and its hooks compete with the page for two processors
-
-# Notes, in the page itself, when something first stands there: a look from outside would cost what is measured.
-WATCH = """([name, selector, text]) => {
-  window.waits ??= {};
-  window.waits[name] = { selector, text, at: null };
-  const look = () => {
-    for (const one of Object.values(window.waits)) {
-      if (one.at === null && [...document.querySelectorAll(one.selector)].some((n) => n.textContent.includes(one.text)))
-        one.at = Date.now();
-    }
-  };
-  window.watcher ??= new MutationObserver(look);
-  window.watcher.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
-  look();
-}"""
-SEEN = """async (name) => {
-  for (let n = 0; n < 500 && window.waits[name].at === null; n++) await new Promise((done) => setTimeout(done, 20));
-  return window.waits[name].at;
-}"""
-
-
-def watch(page: Page, name: str, selector: str, text: str) -> None:
-    page.evaluate(WATCH, [name, selector, text])
-    assert page.evaluate("(name) => window.waits[name].at", name) is None, f"{text!r} was there before"
-
-
-def seen(page: Page, name: str) -> float:
-    at = page.evaluate(SEEN, name)
-    assert at is not None, f"{name} did not come within 10 s"
-    return float(at)
 
 
 def push_in_background(clone: Clone) -> subprocess.Popen[bytes]:
@@ -72,7 +41,9 @@ def test_every_panel_changes_within_200_ms_of_its_event(
     one = visit(open_dashboard(shop))
     lane, board, agents, feed = one.go("lane"), one.another("board"), one.another("agents"), one.another("feed")
     prp = one.another("prp/P0-010")
-    took: dict[str, list[float]] = {}
+    took: dict[
+        str, list[float]
+    ] = {}  # three rounds, of which the median counts: git and its hooks want the processors too
 
     def panel(name: str, page: Page, at_ms: int) -> None:
         took.setdefault(name, []).append(seen(page, name) - at_ms)

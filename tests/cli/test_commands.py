@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from prpgate.cli.main import GROUPS, VERBS
+from prpgate.cli.verbs import GROUPS, VERBS
 from prpgate.output import annotation, inert, width
 from tests.world import World, run
 

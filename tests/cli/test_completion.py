@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from prpgate.cli import completion
-from prpgate.cli.main import VERBS, parser
+from prpgate.cli.main import parser
+from prpgate.cli.verbs import VERBS
 from prpgate.known_names import Names, entries, note_agents
 from tests.world import Result, run
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import OK
 from ..known_names import Names
-from .main import GROUPS, JSON, STORE, VERBS, flag
+from .verbs import GROUPS, JSON, STORE, VERBS, flag
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Sequence
 
     from ..output import Output
-    from .main import Arg, Verb
+    from .verbs import Arg, Verb
 
 SHELLS = ("bash", "zsh", "fish")
 FILES = ":files"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -32,9 +33,12 @@ def clone(world: World) -> Clone:
 
 def ready(clone: Clone, shell: str) -> Tmux:
     tmux = Tmux(clone.path, (100, 24), shell=shell, env=clone.env)
-    tmux.type(LOAD[shell])
-    tmux.type("clear; echo loaded")
-    tmux.until(f"loaded\n{PROMPT}", gone="completion")
+    with contextlib.ExitStack() as undo:
+        undo.callback(tmux.end)
+        tmux.type(LOAD[shell])
+        tmux.type("clear; echo loaded")
+        tmux.until(f"loaded\n{PROMPT}", gone="completion")
+        undo.pop_all()
     return tmux
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -34,8 +35,11 @@ def project(tmp_path: Path, home: Path) -> Project:
 
 def watching(clone: Clone, size: tuple[int, int], *args: str) -> Tmux:
     tmux = Tmux(clone.path, size, env=clone.env)
-    tmux.type(" ".join(["prp", "top", *args]))
-    tmux.until("prp top", "q quit")
+    with contextlib.ExitStack() as undo:
+        undo.callback(tmux.end)
+        tmux.type(" ".join(["prp", "top", *args]))
+        tmux.until("prp top", "q quit")
+        undo.pop_all()
     return tmux
 
 

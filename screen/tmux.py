@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -43,16 +44,22 @@ class Tmux:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         self.env = {"TMUX_TMPDIR": os.environ["HOME"], "PATH": path, "LC_ALL": "C.UTF-8", "SHELL": "/bin/sh"}
         self.env |= {**(env or {}), "TMUX": ""}
-        self.command("new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), "-s", "it", SHELLS[shell])
-        self.command("set-option", "-g", "status", "off")
-        self.command("set-option", "-g", "window-size", "manual")
-        self.resize(*size)
-        self.until(PROMPT)
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.end)
+            self.command("new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), "-s", "it", SHELLS[shell])
+            self.command("set-option", "-g", "status", "off")
+            self.command("set-option", "-g", "window-size", "manual")
+            self.resize(*size)
+            self.until(PROMPT)
+            undo.pop_all()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
         run(["tmux", "-L", self.name, "kill-server"], self.folder, env=self.env, ok=False)
 
     def command(self, *args: str) -> str:

@@ -217,6 +217,14 @@ def test_bash_takes_the_words(clone: Clone) -> None:
     assert bash(clone.path, 'prp watch --agent "ben').out == "", "nothing in quotes that might end them"
 
 
+def test_bash_after_git(clone: Clone) -> None:
+    line = "git -C . prp lock br"
+    told = f"COMP_LINE={_quoted(line)}; COMP_POINT={len(line)}; _git_prp"
+    path = f"PATH={_quoted(str(Path(sys.executable).parent))}:$PATH"
+    done = run(["bash", "--norc", "-c", f'{path}; eval "$(prp completion bash)"; {told}; echo $COMPREPLY'], clone.path)
+    assert (done.out, done.err) == ("break\n", "")
+
+
 def test_a_hostile_name_is_one_word_and_runs_nothing(clone: Clone) -> None:
     # As if Enter were pressed.
     take = 'line="prp land --from ${COMPREPLY[0]}"; prp() { printf "<%s>" "$@"; }; eval "$line"'

@@ -184,6 +184,24 @@ def test_it_shows_what_happens_and_a_store_that_goes_and_comes_back(desk: Clone,
         assert one.ended() == 0
 
 
+def test_a_store_that_hangs_hangs_nobody(desk: Clone, server: Server) -> None:
+    with OnTerminal(desk, "top", size=(100, 30)) as one:
+        one.until("q quit")
+        server.send(signal.SIGSTOP)
+        try:
+            begun = time.monotonic()
+            one.resize(60, 20)
+            one.until("q quit", seconds=3)
+            one.until("STORE AWAY")
+            one.type("q")
+            asked = time.monotonic()
+            assert one.ended() == 0
+            assert time.monotonic() - asked < 5, f"after {asked - begun:.1f} s"
+            assert is_as_before(one)
+        finally:
+            server.send(signal.SIGCONT)
+
+
 def test_a_resize_is_drawn_anew(desk: Clone) -> None:
     with OnTerminal(desk, "top", size=(120, 40)) as one:
         one.until("q quit")

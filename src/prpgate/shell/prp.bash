@@ -14,4 +14,11 @@ _prp() {
         COMPREPLY+=("$word")
     done < <(command "$prp" __complete bash "${COMP_LINE:0:COMP_POINT}" "$COMP_WORDBREAKS" 2>/dev/null </dev/null)
 }
+# git's own completion calls this for `git prp`.
+_git_prp() {
+    local line=${COMP_LINE:0:COMP_POINT}
+    line="prp ${line#*prp }"
+    local COMP_LINE=$line COMP_POINT=${#line}
+    _prp prp
+}
 complete -o nosort -F _prp prp 2>/dev/null || complete -F _prp prp

@@ -251,7 +251,7 @@ KINDS: dict[str, Callable[[Names, str], Iterable[Word]]] = {
 # What nobody here can know; every other metavar is a kind, or a test fails.
 FREE = (
     *("TITLE", "TEXT", "WHY", "N", "SECONDS", "MSGID", "SHA", "URL", "NAME", "1h|EVENT_ID", "OWNER/REPO@SHA"),
-    *("BASE", "OURS", "THEIRS"),
+    *("BASE", "OURS", "THEIRS", "HOST", "TOKEN"),
 )
 SPECIAL: dict[tuple[str, str], Callable[[Names, str], Iterable[Word]]] = {
     ("init", "--project"): _nothing,

@@ -165,6 +165,9 @@ def test_a_client_keeps_its_name_and_its_claims(project: Project) -> None:
             assert (await ok(one, "claim"))["notes"] == []
 
     play(work())
+    assert [p.name for p in (project.ana.path / ".git").glob("prp-mcp-*")]
+    project.ana.prp("uninstall", "--all")
+    assert [p.name for p in (project.ana.path / ".git").glob("prp-*")] == []
 
 
 def test_a_claim_is_renewed_while_the_server_runs_and_no_longer(project: Project) -> None:

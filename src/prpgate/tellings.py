@@ -65,7 +65,7 @@ class Summary(NamedTuple):
 
 
 def _keys(store: Store) -> list[str]:
-    return [store.keys.prefix + "notify:" + name for name in ("places", "due", "when", "told", "dead")]
+    return [store.keys.notify(part) for part in ("places", "due", "when", "told", "dead")]
 
 
 def look(store: Store, events: Sequence[str], lanes: Sequence[str], agent: str, host: str) -> Noticed:

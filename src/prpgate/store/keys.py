@@ -74,6 +74,10 @@ class Keys:
         """Hash: commit that somebody merged outside -> when its pull request was told what became of it."""
         return f"{self.prefix}lane:{lane}:told"
 
+    def notify(self, part: str) -> str:
+        """What people are to be told outside; lua/_notify.lua says what each part holds."""
+        return f"{self.prefix}notify:{part}"
+
     def lane(self, name: str) -> LaneKeys:
         base = f"{self.prefix}lane:{name}:"
         s, q, a, r, u, i, kept, rec, log = (base + p for p in ("s", "q", "a", "r", "u", "i", "kept", "rec", "log"))

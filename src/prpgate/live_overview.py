@@ -33,7 +33,7 @@ class LiveOverview:
         self.seen: Overview = overview.read(session, lane)
         self.away: StoreDown | None = None
         self.away_since = 0.0
-        self.failed: UserError | None = None  # it does not go on: another store answers, or none of ours
+        self.failed: BaseException | None = None  # it does not go on: another store answers, or a fault of ours
         self._wanted = threading.Condition()
         self._happened: list[Event] = []
         self._whole = False
@@ -44,6 +44,8 @@ class LiveOverview:
         ]
 
     def __enter__(self) -> LiveOverview:
+        # A fault in a thread is the caller's to raise: printed, it would be garbage on the screen.
+        self._hook, threading.excepthook = threading.excepthook, self._fault
         for one in self._threads:
             one.start()
         return self
@@ -53,6 +55,7 @@ class LiveOverview:
             self._over.set()
             self._wanted.notify_all()
         self.session.close()
+        threading.excepthook = self._hook
 
     def _follow(self, after: str) -> None:
         """Hands on what happens. Ends with the process, or when the store is another."""
@@ -77,7 +80,11 @@ class LiveOverview:
             self.away = e
         self._changed()
 
-    def _fail(self, e: UserError) -> None:
+    def _fault(self, told: threading.ExceptHookArgs) -> None:
+        if told.exc_value is not None:
+            self._fail(told.exc_value)
+
+    def _fail(self, e: BaseException) -> None:
         with self._wanted:
             if self._over.is_set():
                 return
@@ -85,11 +92,13 @@ class LiveOverview:
         self._changed()
 
     def _read(self) -> None:
+        took_s = 0.0
         while True:
             with self._wanted:
                 if not self._happened and not self._whole and not self._over.is_set():
                     self._wanted.wait(self._patience_s())
-            time.sleep(GATHER_S)
+            time.sleep(max(GATHER_S, 2 * took_s))  # a storm of events takes a third of the time, not all of it
+            begun = time.monotonic()
             with self._wanted:
                 if self._over.is_set():
                     return
@@ -109,6 +118,7 @@ class LiveOverview:
             except UserError as e:
                 self._fail(e)
                 return
+            took_s = min(1.0, time.monotonic() - begun)
             self._changed()
 
     def _again(self, happened: list[Event], whole: bool) -> Overview:

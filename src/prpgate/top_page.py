@@ -80,11 +80,10 @@ def lines(seen: Overview, columns: int = WIDE) -> list[Row]:
     """The same once, all of it, for a pipe or a file; cut to the columns of a terminal."""
     seen, gone_s = _aged(seen, None)
     found: list[Row] = []
-    for n, one in enumerate(seen.lanes):
+    for n in range(len(seen.lanes)):
         view = View(lane=n)
         parts = _sections(seen, view, columns, 0, gone_s)
         found += [row for name in ("lane", "queue", "strip") for row in parts[name][1](parts[name][0])]
-        del one
     parts = _sections(seen, View(), columns, WIDE, gone_s)
     for name in ("board", "ready", "agents", "events"):
         found += parts[name][1](max(2, parts[name][0]))

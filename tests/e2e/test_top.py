@@ -167,6 +167,16 @@ def test_a_fault_ends_it_and_the_terminal_is_as_before(desk: Clone) -> None:
         assert "this is a fault in prpgate: IndexError" in one.said[one.said.rfind(LEFT) :]
 
 
+def test_a_fault_while_reading_ends_it_too(desk: Clone, server: Server) -> None:
+    with OnTerminal(desk, "top") as one:
+        one.until("q quit")
+        server.redis().hset("prp:{example/app}:agents", "mallory", "no JSON")
+        desk.prp("note", "P1-003", "look")
+        assert one.ended() == 3
+        assert is_as_before(one)
+        assert "Traceback" not in one.said and "this is a fault in prpgate" in one.said[one.said.rfind(LEFT) :]
+
+
 def test_it_shows_what_happens_and_a_store_that_goes_and_comes_back(desk: Clone, server: Server) -> None:
     with OnTerminal(desk, "top", size=(100, 30)) as one:
         one.until("q quit")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from ..errors import UserError
 from ..output import inert
 from .lane import PHASES, clock, counted, span
 
@@ -24,7 +23,6 @@ NOTHING_LANDED = "nothing has landed yet"
 HEAD = ("ID", "WHO", "HELD", "LEASE", "PHASE", "SINCE", "BLOCKED BY", "TITLE")
 STRIP = {"green": "+", "red": "x", "unknown": "?", "pending": "~", "pushed": "."}
 COLOURS = {"green": "green", "red": "red", "unknown": "yellow", "pending": "yellow", "pushed": None}
-LEGEND = "+ green  x red  ? unknown  ~ in CI  . not judged"
 WORDS = {"in_progress": "in progress"}
 
 
@@ -150,7 +148,3 @@ def agents(total: int, suspects: int) -> str:
 
 def too_small(width: int, height: int) -> str:
     return f"{width}x{height}: too small"
-
-
-def no_lane(name: str) -> UserError:
-    return UserError(f"{inert(name)} is no lane any more.", code="no-lane", next_action="prp lock status")

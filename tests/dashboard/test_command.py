@@ -61,8 +61,8 @@ def test_wrong_options(small: Small) -> None:
         ["--port", "80"],
         ["--port", "70000"],
         ["--port", "x"],
-        ["--host", "no such host"],
-        ["--host", "192.0.2.1"],
+        ["--host", "a" * 70],
+        ["--host", ""],
     ):
         refused = small.clone.prp("dashboard", *wrong, "--token", "t" * 40, ok=False)
         assert refused.code in (1, 2), (wrong, refused)

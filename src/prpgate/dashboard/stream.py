@@ -60,6 +60,8 @@ async def respond(request: Request, feed: Feed, fanout: Fanout, let_go: Callable
         said = {"code": "too-many-pages", "message": say.PAGES_FULL, "hint": None}
         return JSONResponse({"schema": SCHEMA, "error": said}, 503, {"Retry-After": "5"})
     asked = request.headers.get("last-event-id") or request.query_params.get("after") or ""
+    if request.method == "HEAD":
+        return Response(media_type="text/event-stream")
     cut = partial(let_go, request.scope)
     return Stream(_bodies(feed, fanout, asked, cut), cut)
 

@@ -23,7 +23,7 @@ TICK_S = 1.0
 
 def top(args: argparse.Namespace, out: Output) -> int:
     """Ends with q or a signal. Without a terminal, or without rich: once in lines, then one line an event."""
-    session = ops.Session(url=args.redis_url)
+    session = ops.Session(url=args.redis_url, command=False)
     live = not args.once and not out.json
     if live and terminal.can_show():
         if importlib.util.find_spec("rich") is not None:

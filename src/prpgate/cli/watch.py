@@ -40,7 +40,7 @@ def watch(args: argparse.Namespace, out: Output) -> int:
             next_action="prp watch --since 1h",
         )
     kinds = _kinds(args.event)
-    session = ops.Session(url=args.redis_url)
+    session = ops.Session(url=args.redis_url, command=False)
     store = session.store()
     lane = session.lanes(args.lane)[0] if args.lane else None
     ids: tuple[str, ...] = ()

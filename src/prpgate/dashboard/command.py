@@ -37,7 +37,7 @@ def dashboard(args: argparse.Namespace, out: Output) -> int:
         raise say.short_token(len(token))
     if address.is_public(args.host)[2] and token is None:
         raise say.public_without_token(args.host)
-    session = ops.Session(url=args.redis_url)
+    session = ops.Session(url=args.redis_url, command=False)
     project = session.config.project
     first = address.running(project)
     if first is not None and args.port in (None, first.port) and args.host == first.host and args.token is None:

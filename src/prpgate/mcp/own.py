@@ -41,7 +41,7 @@ class Own:
     def session(self) -> ops.Session:
         """A view of the world for one call: settings, store and repository are as they are now. Raises UserError."""
         repo = Repo.found(self.path)
-        return ops.Session(self.path, url=self.url, agent=self.name(repo))
+        return ops.Session(self.path, url=self.url, agent=self.name(repo), command=False)
 
     def name(self, repo: Repo) -> str:
         """PRP_AGENT or --agent; else the worktree's own name (`prp whoami --set`); else one made of user, client and

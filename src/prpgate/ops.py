@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from .config import Config
+    from .events import Event
     from .lock import LaneState, LogEvent, MergeLock
     from .model import Agent, Finding
     from .prps import Context, PrpState, State, SyncReport
-    from .registry import Me
+    from .registry import Entry, Me
     from .store.client import Store
 
 
@@ -369,3 +370,29 @@ def check_paths(paths: list[str]) -> list[Finding]:
         except (FileNotFoundError, IsADirectoryError, PermissionError) as e:
             raise UserError(f"{path}: {e.strerror}.", code="no-file") from None
     return rules.check_all(ledger.join(parts) if len(parts) > 1 else parts[0])
+
+
+def feed_json(e: Event) -> dict[str, Any]:
+    """One event of a lane, a PRP or a mailbox, as `prp watch` and the dashboard tell it."""
+    shape = {"id": e.id, "time": iso(e.at_ms), "lane": e.lane, "event": e.event, "prp": e.prp}
+    return {**shape, "agent": e.agent, "fence": e.fence, "sha": e.sha, "detail": e.detail, "to": e.to}
+
+
+def agent_json(a: Entry) -> dict[str, Any]:
+    """One agent as `prp agents` and the dashboard tell it."""
+    return {
+        "name": a.name,
+        "kind": a.kind,
+        "roles": list(a.roles),
+        "domain": list(a.domain),
+        "host": a.host,
+        "worktree": a.worktree,
+        "seen": iso(a.seen_ms),
+        "silent": a.silent,
+        "suspect": a.suspect,
+        "holds": [
+            {"what": h.what, "name": h.name, "detail": h.detail, "left_s": None if h.left_s is None else int(h.left_s)}
+            for h in a.held
+        ],
+        "unread": a.unread,
+    }

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from ..mail import Message
     from ..output import Output
-    from ..registry import Entry
 
 READ_AT_MOST = 1 << 20  # of standard input; what is longer than a message may be is refused anyway
 
@@ -39,7 +38,7 @@ def agents(args: argparse.Namespace, out: Output) -> int:
     found = registry.agents(session.store(), session.config, session.lanes())
     known_names.note_agents(session.repo.common_dir, [a.name for a in found])
     shown = [a for a in found if not args.role or args.role.removeprefix("@") in a.roles]
-    out.answer(agents=[agent_json(a) for a in shown])
+    out.answer(agents=[ops.agent_json(a) for a in shown])
     now = time.time()
     rows = [
         (
@@ -60,25 +59,6 @@ def agents(args: argparse.Namespace, out: Output) -> int:
     elif len(found) < 2:
         out.note(say.NOBODY)
     return OK
-
-
-def agent_json(a: Entry) -> dict[str, Any]:
-    return {
-        "name": a.name,
-        "kind": a.kind,
-        "roles": list(a.roles),
-        "domain": list(a.domain),
-        "host": a.host,
-        "worktree": a.worktree,
-        "seen": ops.iso(a.seen_ms),
-        "silent": a.silent,
-        "suspect": a.suspect,
-        "holds": [
-            {"what": h.what, "name": h.name, "detail": h.detail, "left_s": None if h.left_s is None else int(h.left_s)}
-            for h in a.held
-        ],
-        "unread": a.unread,
-    }
 
 
 def send(args: argparse.Namespace, out: Output) -> int:

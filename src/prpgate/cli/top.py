@@ -46,13 +46,10 @@ def top(args: argparse.Namespace, out: Output) -> int:
 
 
 def _answer(seen: overview.Overview, out: Output) -> None:
-    from .mail import agent_json
-    from .watch import event_json
-
     out.answer(
         **overview.to_json(seen),
-        agents=[agent_json(a) for a in seen.agents],
-        events=[event_json(e) for e in seen.events],
+        agents=[ops.agent_json(a) for a in seen.agents],
+        events=[ops.feed_json(e) for e in seen.events],
     )
 
 

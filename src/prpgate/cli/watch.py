@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import ops
 from ..cells import cut, plain
@@ -115,15 +115,9 @@ def follow(
     return OK
 
 
-def event_json(e: Event) -> dict[str, Any]:
-    """One event as a program reads it."""
-    shape = {"id": e.id, "time": ops.iso(e.at_ms), "lane": e.lane, "event": e.event, "prp": e.prp}
-    return {**shape, "agent": e.agent, "fence": e.fence, "sha": e.sha, "detail": e.detail, "to": e.to}
-
-
 def _tell(e: Event, out: Output) -> None:
     if out.json:
-        out.line(**event_json(e))
+        out.line(**ops.feed_json(e))
         return
     columns = out.columns()  # each time: it may have been resized
     at = words.moment(e.id) + "  "

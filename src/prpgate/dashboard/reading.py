@@ -32,39 +32,11 @@ LONGEST = 200  # characters of one piece of evidence on the board; the PRP's own
 
 
 def event_shape(e: Event) -> EventShape:
-    """As `prp watch --json` tells it."""
-    return {
-        "id": e.id,
-        "time": ops.iso(e.at_ms),
-        "lane": e.lane,
-        "event": e.event,
-        "prp": e.prp,
-        "agent": e.agent,
-        "fence": e.fence,
-        "sha": e.sha,
-        "detail": e.detail,
-        "to": e.to,
-    }
+    return cast("EventShape", ops.feed_json(e))
 
 
 def agent_shape(a: Entry) -> AgentShape:
-    """As `prp agents --json` tells it."""
-    return {
-        "name": a.name,
-        "kind": a.kind,
-        "roles": list(a.roles),
-        "domain": list(a.domain),
-        "host": a.host,
-        "worktree": a.worktree,
-        "seen": ops.iso(a.seen_ms),
-        "silent": a.silent,
-        "suspect": a.suspect,
-        "holds": [
-            {"what": h.what, "name": h.name, "detail": h.detail, "left_s": None if h.left_s is None else int(h.left_s)}
-            for h in a.held
-        ],
-        "unread": a.unread,
-    }
+    return cast("AgentShape", ops.agent_json(a))
 
 
 def waited_for(p: PrpState) -> list[str]:

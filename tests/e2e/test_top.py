@@ -101,7 +101,7 @@ def test_a_dumb_terminal_and_one_without_rich_get_lines(desk: Clone) -> None:
         assert one.ended() == 130
         assert "\x1b" not in one.said
     with OnTerminal(desk, "top", code=BLIND) as one:
-        one.until("pip install 'prpgate[terminal]'", "PRPs", "Watching")
+        one.until("-m pip install", "[terminal]", "PRPs", "Watching")
         one.type("\x03")
         assert one.ended() == 130
         assert ENTERED not in one.said

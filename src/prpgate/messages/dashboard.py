@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import UsageError, UserError
+from ..origin import command
 
 BACK = "The store is back."
 PAGES_FULL = "too many pages are open on this dashboard."
@@ -15,7 +16,7 @@ def no_extra(missing: str) -> UserError:
         f"the dashboard needs {missing}, which is not installed here.",
         code="extra-missing",
         hint="It is an extra, so that hooks and CI do without it.",
-        next_action="pip install 'prpgate[dashboard]'",
+        next_action=command("dashboard"),
     )
 
 

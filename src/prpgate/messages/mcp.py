@@ -8,6 +8,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError, UserError
+from ..origin import command
 from ..output import inert, inert_lines
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ BY_HAND = (
     "This speaks to a coding agent on standard input and output; Ctrl-C ends it. Its host starts it by itself:\n"
     "  prp mcp install --claude-code"
 )
-EXTRA = "pip install 'prpgate[mcp]'"
 
 # What a command line's verb is as a call. `{0}` is its first argument; without one the pair is left out.
 CALLS: dict[str, tuple[str, dict[str, str]]] = {
@@ -148,7 +148,7 @@ def no_resource(uri: str) -> str:
 
 
 def extra_missing() -> UsageError:
-    return UsageError("prp mcp needs the extra `mcp`.", code="extra-missing", next_action=EXTRA)
+    return UsageError("prp mcp needs the extra `mcp`.", code="extra-missing", next_action=command("mcp"))
 
 
 def which_host(names: Sequence[str]) -> UsageError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from ..origin import command
 from ..output import inert
 from .lane import PHASES, clock, counted, span
 
@@ -131,7 +132,7 @@ def more(count: int) -> str:
 
 
 def no_rich() -> str:
-    return "The live screen needs rich (pip install 'prpgate[terminal]'); here is the same in lines."
+    return f"The live screen needs rich ({command('terminal')}); here is the same in lines."
 
 
 def lanes_in_line(count: int) -> str:

@@ -215,6 +215,7 @@ def test_an_address_that_others_reach_wants_a_token(small: Small) -> None:
         assert f"prp dashboard --host {host} --token" in refused.err
     short = small.clone.prp("dashboard", "--host", "0.0.0.0", "--token", "too-short", ok=False)
     assert (short.code, "24" in short.err) == (2, True)
+    assert "prp dashboard --host 0.0.0.0 --token" in short.err  # the command to type keeps the address
 
 
 def test_an_address_that_others_reach_is_no_name_for_strangers() -> None:

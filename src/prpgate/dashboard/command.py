@@ -34,7 +34,7 @@ def dashboard(args: argparse.Namespace, out: Output) -> int:
         raise say.bad_port(args.port)
     token = args.token or os.environ.get("PRP_DASHBOARD_TOKEN") or None
     if token is not None and len(token) < say.LEAST_TOKEN:
-        raise say.short_token(len(token))
+        raise say.short_token(args.host, len(token))
     if address.is_public(args.host)[2] and token is None:
         raise say.public_without_token(args.host)
     session = ops.Session(url=args.redis_url, command=False)

@@ -146,4 +146,4 @@ def not_ignored(path: str) -> str:
 
 
 def no_note(why: str) -> str:
-    return f"{inert(why)} The hooks say nothing until a prp command has reached the store."
+    return f"{inert(why[:1].upper() + why[1:])} The hooks say nothing until a prp command has reached the store."

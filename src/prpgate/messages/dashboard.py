@@ -57,12 +57,12 @@ def public_without_token(host: str) -> UsageError:
     )
 
 
-def short_token(length: int) -> UsageError:
+def short_token(host: str, length: int) -> UsageError:
     return UsageError(
         f"the token has {length} characters; {LEAST_TOKEN} is the least.",
         code="token-short",
         hint="It is all that stands between others and this project.",
-        next_action=f'prp dashboard --token "$({MAKE_TOKEN})"',
+        next_action=f'prp dashboard --host {host} --token "$({MAKE_TOKEN})"',
     )
 
 

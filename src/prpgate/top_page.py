@@ -231,6 +231,8 @@ def _board(seen: Overview, view: View, columns: int, n: int, gone_s: float, *, h
     counts = seen.counts()
     shown = {s: counts[s] for s in (*STATUSES, *counts)}
     found = [_row(columns, ("PRPs  ", "bold"), (say.counts(shown), ""))]
+    if not seen.statuses:
+        return found[:n]
     if not seen.working:
         return [*found, _row(columns, (f"  {say.NOBODY_WORKS}", "dim"))][:n]
     room = n - 1

@@ -79,6 +79,8 @@ def test_a_day_of_landings() -> None:
         ("e2", "pending", "ben", 1.0),
     ]
     assert log.day.today(log.now, None)[2]["prps"] == ["P1-001"]
+    without = [x["verdict"] for x in log.day.today(log.now, None, gated=False)]
+    assert without == ["red", "red", "green", "none", "none"], "where nobody judges, nothing is unknown"
 
 
 def test_how_much_of_a_day_a_lane_was_held() -> None:

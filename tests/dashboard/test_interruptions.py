@@ -47,6 +47,7 @@ def test_the_store_is_restarted(small: Small, board: Dashboard, server: Server) 
         away = page.until(lambda m: m.event == "store")
         assert away.data["connected"] is False
         assert away.data["message"]
+        page.until(lambda m: m.event == "store" and (m.data["next_action"] or "").startswith("prp "))
         status, _, _ = board.ask("/api/state")  # what was known is still shown, and that the store is away
         assert (status, board.state()["store"]["connected"]) == (200, False)
         assert board.ask("/api/events")[0] == 503

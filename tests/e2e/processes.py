@@ -59,7 +59,10 @@ class Halting:
         asked = b""
         pid = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
         with client, socket.socket(socket.AF_UNIX) as store:
-            store.connect(self.server.socket)
+            try:
+                store.connect(self.server.socket)
+            except OSError:  # the server has gone; who asks is told so as the connection ends
+                return
             while True:
                 for source in select.select([client, store], [], [])[0]:
                     try:

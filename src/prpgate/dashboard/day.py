@@ -17,7 +17,7 @@ SHOWN = 100  # landings, the newest: a lane is told whole with each of its chang
 BEGIN = ("acquire", "claim", "adopt")
 WITHIN = (*ANNOUNCED, "release", "expired", "break", "pick-up", "reconcile", "redispatch", "unseen", "not-landed")
 LANDED = ("landed", "late", "foreign-push", "merged")
-GREEN, RED, UNKNOWN, PENDING = "green", "red", "unknown", "pending"
+GREEN, RED, UNKNOWN, PENDING, NONE = "green", "red", "unknown", "pending", "none"
 
 
 class Landing(NamedTuple):
@@ -94,16 +94,16 @@ class Day:
         """Shown landings whose record was not read, or has changed since."""
         return [sha for sha in list(self.landings)[-SHOWN:] if sha not in self.known]
 
-    def today(self, now_ms: float, in_ci: str | None) -> list[LandingShape]:
-        """The newest landings, oldest first. `in_ci`: the commit that CI is busy with."""
+    def today(self, now_ms: float, in_ci: str | None, *, gated: bool = True) -> list[LandingShape]:
+        """The newest landings, oldest first. `in_ci`: the commit that CI is busy with. `gated`: somebody judges."""
         self.forget(now_ms)
-        return [self._shape(one, in_ci) for one in list(self.landings.values())[-SHOWN:]]
+        return [self._shape(one, in_ci, gated) for one in list(self.landings.values())[-SHOWN:]]
 
-    def _shape(self, one: Landing, in_ci: str | None) -> LandingShape:
+    def _shape(self, one: Landing, in_ci: str | None, gated: bool) -> LandingShape:
         known = self.known.get(one.sha, Known())
         verdict = known.verdict or self.verdicts.get(one.sha, (0, ""))[1]
         if verdict not in (GREEN, RED):
-            verdict = PENDING if one.sha == in_ci else UNKNOWN
+            verdict = PENDING if one.sha == in_ci else UNKNOWN if gated or verdict else NONE
         took = None if one.begun_ms is None or one.ended_ms is None else (one.ended_ms - one.begun_ms) / 1000
         return {
             "sha": one.sha,

@@ -53,7 +53,7 @@ class Feed:
         self.store: Store = session.store()
         self.board = Board(session.config)
         self.board.fill(self.store)
-        self.said: StoreShape = {"connected": True, "message": ""}
+        self.said: StoreShape = {"connected": True, "message": "", "next_action": None}
         self._stopping = threading.Event()
         self._waits: redis.Redis | None = None  # the connection that waits
         self._signals: dict[str, str] = {}  # further streams that are only listened to: key -> last id
@@ -166,7 +166,7 @@ class Feed:
 
     # --- a store that goes away --------------------------------------------------------------------------------------
     def _away(self, e: StoreDown) -> None:
-        self.said = {"connected": False, "message": e.message}
+        self.said = {"connected": False, "message": e.message, "next_action": e.next_action}
         self.publish(frame("store", self.said))
 
     def _come_back(self) -> None:
@@ -176,7 +176,7 @@ class Feed:
                 found = connect(self.session.config, self.session.repo.root, url=self.session.url, start=False)
             except UserError as e:  # also a store that is not ours, or empty: it may still be rebuilt
                 if e.message != self.said["message"]:
-                    self.said = {"connected": False, "message": e.message}
+                    self.said = {"connected": False, "message": e.message, "next_action": e.next_action}
                     self.publish(frame("store", self.said))
                 continue
             before, self.store = self.store, found
@@ -188,7 +188,7 @@ class Feed:
                     self._begin_anew()
             except StoreDown:
                 continue
-            self.said = {"connected": True, "message": say.BACK}
+            self.said = {"connected": True, "message": say.BACK, "next_action": None}
             self.publish(frame("store", self.said))
             return
 

@@ -48,7 +48,7 @@ class Lane:
             when = turn(state, place.position)
             told["eta_s"] = None if when is None else round(when[0], 1)
             told["reserved"] = place.kind == RESERVED
-        shape["today"] = self.day.today(now_ms, in_ci)
+        shape["today"] = self.day.today(now_ms, in_ci, gated=config.gate != "none")
         shape["gate"] = gate
         shape["utilisation"] = self.day.utilisation(now_ms, held=state.state == HELD)
         self.shape = cast("LaneShape", shape)

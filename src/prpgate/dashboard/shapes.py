@@ -67,7 +67,7 @@ class LandingShape(TypedDict):
 
     sha: str
     time: str
-    verdict: str  # green, red, unknown or pending
+    verdict: str  # green, red, unknown, pending, or none: this lane has no gate
     agent: str | None
     prps: list[str]
     duration_s: float | None  # from the grant to the end of the hold
@@ -217,6 +217,7 @@ class StoreShape(TypedDict):
 
     connected: bool
     message: str
+    next_action: str | None  # what to type
 
 
 class StateShape(TypedDict):

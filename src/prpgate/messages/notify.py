@@ -71,7 +71,9 @@ def not_started(why: str) -> str:
 
 # --- why nothing is delivered from here ------------------------------------------------------------------------------
 
-NOT_SET = "prp.toml of the lane has no [notify] with a webhook or a command."
+NOT_SET = (
+    "prp.toml of the lane has no [notify] with a webhook or a command; docs/notify.md has an example of three lines."
+)
 NOT_LANDED = "[notify] counts once prp.toml is on the lane: what a branch says is run by nobody."
 ALLOW = "prp notify allow"
 

@@ -28,7 +28,7 @@ const PHASES = {
   landed: "waiting for CI",
   smoking: "smoking",
 };
-const VERDICTS = { green: "green", red: "red", unknown: "unknown", pending: "not judged yet" };
+const VERDICTS = { green: "green", red: "red", unknown: "unknown", pending: "not judged yet", none: "without a gate" };
 
 // event: [shape of its mark, words between who did it and what it is about, kind for the filter]
 const EVENTS = {
@@ -223,6 +223,7 @@ const MARKS = {
     "M6.2 6.4c0-2.4 3.6-2.4 3.6 0 0 1.4-1.8 1.5-1.8 2.7M8 11.3v.3",
   ],
   pending: ["circle", { cx: 8, cy: 8, r: 6.2, class: "hollow dashed" }, ""],
+  none: ["circle", { cx: 8, cy: 8, r: 3, class: "solid" }, ""],
   warn: ["path", { d: "M8 1.2 15.4 14.4H.6z", class: "solid" }, "M8 6v4m0 2v.2"],
   dot: ["circle", { cx: 8, cy: 8, r: 3, class: "solid" }, ""],
   lock: ["rect", { x: 2.5, y: 7, width: 11, height: 7.5, rx: 2, class: "solid" }, "M5 7V5a3 3 0 0 1 6 0v2"],
@@ -247,6 +248,7 @@ function mark(kind, label = null) {
   );
 }
 
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const chip = (kind, ...children) => h(`span.chip.${kind}`, null, ...children);
 const command = (text) =>
   h(
@@ -416,7 +418,7 @@ async function load() {
     known.agents = new Map(told.agents.map((a) => [a.name, a]));
     known.loaded = true;
     link.cursor = told.cursor;
-    link.store = told.store && !told.store.connected ? { message: told.store.message, since: now() } : null;
+    link.store = told.store && !told.store.connected ? { ...told.store, since: now() } : null;
     if (shownPrp) readPrp(shownPrp.id);
     soon();
     announce();
@@ -466,7 +468,7 @@ function follow() {
   source.addEventListener("store", (m) => {
     heard(m);
     const told = JSON.parse(m.data);
-    link.store = told.connected ? null : (link.store ?? { message: told.message, since: now() });
+    link.store = told.connected ? null : { ...told, since: link.store?.since ?? now() };
     drawLink();
   });
   source.addEventListener("beat", (m) => {
@@ -533,9 +535,9 @@ function drawLink() {
     store: () => [
       h("strong", null, "The store does not answer"),
       ` since ${clock(link.store.since)}. What you see is as of then. `,
-      bdi(link.store.message, 300),
+      bdi(capital(link.store.message), 300),
       " ",
-      command("prp redis-status"),
+      command(link.store.next_action ?? "prp redis-status"),
     ],
   }[state];
   const banner = $("banner");
@@ -788,7 +790,7 @@ function closedSign(lane) {
       "ul.ways",
       null,
       brokenBy(lane) ? h("li", null, h("span", null, "Take back what broke it"), command("prp land --revert")) : null,
-      h("li", null, h("span", null, "Land a hotfix"), command('prp land --hotfix "why"')),
+      h("li", null, h("span", null, "Land a hotfix, for those whom prp.toml names"), command('prp land --hotfix "why"')),
       h("li", null, h("span", null, "Open it by hand"), command(`prp lane open ${quote(lane.name)} --reason "why"`)),
     ),
   );
@@ -942,7 +944,7 @@ function landings(lane) {
             "p.legend",
             null,
             Object.keys(VERDICTS)
-              .filter((v) => counts[v] || v !== "pending")
+              .filter((v) => counts[v] || (v !== "pending" && v !== "none" && !counts.none))
               .map((v) => h("span", { "data-key": v }, mark(v), `${counts[v]} ${VERDICTS[v]}`)),
           ),
           h(
@@ -1419,7 +1421,7 @@ function drawPrp() {
       p.status ? chip(p.status === "complete" ? "ok" : "plain", statusMark(p.status), inert(label, 30)) : null,
       p.phase ? chip("busy", bdi(p.phase, 30)) : null,
     ),
-    error ? h("div.sign", null, h("p", null, error), h("p", null, command("prp list"))) : null,
+    error ? h("div.sign", null, h("p", null, error), h("p", null, command(link.store?.next_action ?? "prp list"))) : null,
     error && !answer
       ? null
       : h(

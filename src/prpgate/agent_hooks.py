@@ -53,8 +53,20 @@ def wanted() -> dict[str, list[dict[str, Any]]]:
     }
 
 
+def leads_out(repo: Repo, name: str) -> bool:
+    """Whether a file of the working tree is one outside of it, by a link that git tracks: any branch can bring that."""
+    top = os.path.realpath(repo.top)
+    if os.path.commonpath([top, os.path.realpath(os.path.join(top, name))]) == top:
+        return False
+    links = [f":(top,literal){one}" for one in (name, os.path.dirname(name)) if one]
+    tracked = repo.maybe("ls-files", "--stage", "--", *links) or ""
+    return any(line.startswith("120000 ") for line in tracked.splitlines())
+
+
 def read(repo: Repo, name: str) -> Settings:
     """Raises UserError for what is no JSON object, or could not be written again without losing something."""
+    if leads_out(repo, name):
+        raise say.leads_out(name)
     path = os.path.join(repo.top, name)
     try:
         with open(path, encoding="utf-8", newline="") as f:

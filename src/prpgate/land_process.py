@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import UserError
+from .output import inert
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -59,16 +60,19 @@ async def run(path: str, given: Sequence[str], *, agent: str | None = None, on_l
     Cancelled, the landing is stopped and its end awaited, then CancelledError is raised; one that was cancelled too
     late has landed, and the lane's log tells. Raises UserError when it is refused.
     """
-    process = await asyncio.create_subprocess_exec(
-        # -P: a folder `redis` in somebody's repository is no package of ours.
-        *(sys.executable, "-P", "-m", "prpgate", "land", "--json", *given),
-        cwd=path,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **({"PRP_AGENT": agent} if agent else {})},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C in the caller's terminal is the caller's
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            # -P: a folder `redis` in somebody's repository is no package of ours.
+            *(sys.executable, "-P", "-m", "prpgate", "land", "--json", *given),
+            cwd=path,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **({"PRP_AGENT": agent} if agent else {})},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C in the caller's terminal is the caller's
+        )
+    except (OSError, ValueError) as e:  # a text that no command line takes, or a folder that is gone
+        raise UserError(f"prp land could not be started: {inert(e)}.", code="usage") from None
     assert process.stdout is not None
     assert process.stderr is not None
     telling = asyncio.ensure_future(_tell(process.stderr, on_line))

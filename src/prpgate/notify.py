@@ -40,7 +40,7 @@ COMMAND_S = 10.0
 SCHEMA = 1
 REAP_S = 30.0  # how often `run` lets the store end what is overdue: a claim is suspect only once somebody looks
 BLOCK_S = 8.0
-HIDDEN = (SECRETS, "PRP_REDIS_URL", "REDIS_URL", "PRP_HOST_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")
+HIDDEN = (SECRETS, "PRP_DASHBOARD_TOKEN", "PRP_REDIS_URL", "REDIS_URL", "PRP_HOST_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")
 
 
 class Sink(NamedTuple):

@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from . import __version__
 from .messages import notify as say
+from .output import inert
 
 DEADLINE_S = 10.0
 HERE = ("localhost", "127.0.0.1", "::1")
@@ -60,7 +61,7 @@ def secret_in(pairs: str, host: str) -> str | None:
 
 def signature(secret: str, at_s: int, body: bytes) -> str:
     """The header's value."""
-    digest = hmac.new(secret.encode(), b"%d." % at_s + body, hashlib.sha256).hexdigest()
+    digest = hmac.new(secret.encode("utf-8", "surrogateescape"), b"%d." % at_s + body, hashlib.sha256).hexdigest()
     return f"t={at_s},v1={digest}"
 
 
@@ -75,7 +76,7 @@ def post(url: str, secret: str, event: str, cause: str, body: bytes, *, deadline
         "Content-Type": "application/json",
         "User-Agent": f"prpgate/{__version__}",
         "Prp-Event": event,
-        "Prp-Cause": cause.encode("ascii", "backslashreplace").decode(),
+        "Prp-Cause": inert(cause).encode("ascii", "backslashreplace").decode(),
         SIGNATURE: signature(secret, int(time.time()), body),
     }
     alarm: threading.Timer | None = None
@@ -89,7 +90,7 @@ def post(url: str, secret: str, event: str, cause: str, body: bytes, *, deadline
         alarm.start()
         connection.request("POST", target, body, headers)
         status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as e:
+    except (OSError, http.client.HTTPException, ValueError) as e:  # the last: a name or text that none can send
         late = time.monotonic() >= until or isinstance(e, TimeoutError)
         return Sent(0, say.late(deadline_s) if late else say.no_answer(str(e) or type(e).__name__))
     finally:

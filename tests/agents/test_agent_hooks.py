@@ -446,6 +446,18 @@ def test_an_empty_file_and_a_link_are_fine(repo: Path, tmp_path: Path) -> None:
     assert other.read_text() == '{"a": 1}\n'
 
 
+def test_a_link_out_that_a_branch_brought_is_refused(repo: Path, tmp_path: Path) -> None:
+    other = tmp_path / "settings.json"
+    other.write_text("{}")
+    (repo / ".claude").mkdir()
+    (repo / agent_hooks.LOCAL).symlink_to(other)
+    run(["git", "add", "-f", agent_hooks.LOCAL], repo)
+    for what in (agent_hooks.install, agent_hooks.remove):
+        with pytest.raises(UserError, match="leads out of this repository"):
+            what(Repo(str(repo)), agent_hooks.LOCAL)
+    assert other.read_text() == "{}"
+
+
 def test_the_verbs(project: Project) -> None:
     ana = project.ana
     assert ana.prp("agent-hooks", "install", ok=False).code == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import time
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from prpgate import events
 from prpgate.dashboard import fanout
+from prpgate.dashboard.server import MOST_CONNECTIONS, STRANGER_S
 from tests.dashboard import PROJECT, Dashboard, Small, adopt
 from tests.dashboard.test_live import store_of
 
@@ -209,3 +211,24 @@ def test_with_the_least_rights_that_the_docs_name(small: Small, server: Server) 
         server.stop()
         away = page.until(lambda m: m.event == "store").data
         assert (away["connected"], "secret-word" in away["message"]) == (False, False)
+
+
+def test_connections_of_strangers_keep_nobody_out(board: Dashboard) -> None:
+    """Any user of this machine can open as many as they like, and ask nothing, or half of something, on them."""
+    board.log_in()
+    held = []
+    with board.listen() as page:
+        try:
+            for n in range(MOST_CONNECTIONS + 50):
+                held.append(socket.create_connection(("127.0.0.1", board.port), timeout=20))
+                if n % 2:
+                    held[-1].sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
+            assert board.ask("/api/state")[0] == 200
+            held[-1].settimeout(STRANGER_S + 10)
+            with contextlib.suppress(ConnectionResetError):
+                assert held[-1].recv(1) == b""
+            assert board.ask("/api/state")[0] == 200
+            assert not page.ended(0.1)
+        finally:
+            for one in held:
+                one.close()

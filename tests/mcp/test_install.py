@@ -111,6 +111,15 @@ def test_a_symbolic_link_stays_one(clone: Clone, tmp_path: Path) -> None:
     assert "prpgate" in json.loads(real.read_text())["mcpServers"]
 
 
+def test_a_link_out_that_a_branch_brought_is_refused(clone: Clone, tmp_path: Path) -> None:
+    (tmp_path / "mcp.json").write_text("{}")
+    (clone.path / ".cursor").symlink_to(tmp_path)
+    clone.git("add", ".cursor")
+    said = clone.prp("mcp", "install", "--cursor", ok=False)
+    assert said.code == 1 and "leads out of this repository" in said.err
+    assert (tmp_path / "mcp.json").read_text() == "{}"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -148,3 +148,15 @@ def test_a_refused_landing_names_the_cause_and_the_call(project: Project) -> Non
             assert "Code: conflict" in said
 
     play(work())
+
+
+@pytest.mark.parametrize("reason", ["a\0b", "x" * 200_000])
+def test_a_reason_that_no_command_line_takes_is_refused(project: Project, reason: str) -> None:
+    project.ana.commit("work", one="1")
+
+    async def work() -> None:
+        async with connected(project.ana) as client:
+            assert "prp land could not be started" in await refused(client, "land", reason=reason)
+            await ok(client, "next")
+
+    play(work())

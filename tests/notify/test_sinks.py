@@ -79,6 +79,17 @@ def test_who_hangs_up_or_is_not_there_is_not_told() -> None:
     assert "not reached" in str(post(receiver).why_not), "it is closed now"
 
 
+def test_what_cannot_be_said_in_http_is_no_fault() -> None:
+    """Lanes are called what somebody wrote into the store; a secret is what somebody typed."""
+    with Receiver() as receiver:
+        sent = webhook.post(receiver.url, SECRET + "\udcff", "lane-closed", "a\r\nEvil: 1:lane-closed", b"{}")
+    assert sent == webhook.Sent(204, None)
+    (got,) = receiver.got
+    assert got.headers["Prp-Cause"] == "a\\x0d\\x0aEvil: 1:lane-closed" and "Evil" not in got.headers
+    nowhere = webhook.post("https://" + "a" * 64 + ".example/", SECRET, "red", "x", b"{}")
+    assert nowhere.status == 0 and "not reached" in str(nowhere.why_not)
+
+
 @pytest.mark.parametrize(
     ("url", "host"),
     [
@@ -176,6 +187,7 @@ def script(folder: Path, text: str) -> str:
 def test_a_command_gets_json_and_no_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRP_NOTIFY_SECRET", "a=b")
     monkeypatch.setenv("PRP_REDIS_URL", "redis://:secret@localhost/0")
+    monkeypatch.setenv("PRP_DASHBOARD_TOKEN", "c" * 24)
     out = tmp_path / "out"
     program = script(
         tmp_path,
@@ -185,7 +197,7 @@ def test_a_command_gets_json_and_no_shell(tmp_path: Path, monkeypatch: pytest.Mo
     assert notify.run(words, b'{"detail": "$(reboot)"}') is None
     argv, said, cwd, env = json.loads(out.read_text())
     assert (argv, said, cwd) == (list(words[1:]), {"detail": "$(reboot)"}, "/")
-    assert not {"PRP_NOTIFY_SECRET", "PRP_REDIS_URL"} & env.keys()
+    assert not {"PRP_NOTIFY_SECRET", "PRP_REDIS_URL", "PRP_DASHBOARD_TOKEN"} & env.keys()
 
 
 def test_a_command_that_fails_is_not_told(tmp_path: Path) -> None:

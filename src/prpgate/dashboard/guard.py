@@ -41,6 +41,7 @@ HEADERS = (
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.IGNORECASE)
 LONGEST_PATH = 2000
+LET_IN = "prpgate.let-in"  # in a request's scope: it may look
 
 
 class Refusal(NamedTuple):
@@ -72,6 +73,7 @@ class Guard:
             await send(message)
 
         answer = self._answer(scope)
+        scope[LET_IN] = answer is None
         await (self.app if answer is None else answer)(scope, receive, marked)
 
     def _answer(self, scope: Scope) -> Response | None:

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from . import app, fanout
 from .fanout import Fanout, Frame
-from .guard import Guard
+from .guard import LET_IN, Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,35 @@ if TYPE_CHECKING:
 
 MOST_CONNECTIONS = fanout.MOST_CLIENTS + 200  # fewer than the files that a process may usually open
 END_S = 2  # for answers that are under way when it ends
+STRANGER_S = 10.0  # how long a connection may be open on which nobody has been let in
+AT_ONCE = 256  # connections that are taken in one turn of the loop: with those above fewer than files, too
+
+
+class _Connection(H11Protocol):
+    """Any program of this machine may connect. Whoever is not let in keeps nobody else out: such a connection is cut
+    after a while, and the oldest of them at once when there is no room."""
+
+    since = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.since = self.loop.time()
+        self.loop.call_later(STRANGER_S, self.cut)
+        if len(self.connections) >= MOST_CONNECTIONS:
+            others = [c for c in self.connections if isinstance(c, _Connection) and c is not self and c.is_stranger]
+            if others:
+                min(others, key=lambda c: c.since).cut()
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether nobody was let in by what was asked last, if anything was."""
+        asked: Any = self.scope  # None at first
+        return asked is None or not asked.get(LET_IN)
+
+    def cut(self) -> None:
+        if self.is_stranger:
+            self.connections.discard(self)
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):
@@ -61,7 +90,8 @@ async def _serve(feed: Feed, login: Login, at: Address, ready: Callable[[], None
     guarded = Guard(app.make(feed, many, let_go), login, names=at.names, public=at.public)
     config = uvicorn.Config(
         guarded,
-        http=H11Protocol,
+        http=_Connection,
+        backlog=AT_ONCE,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -42,7 +42,8 @@ def serve(args: argparse.Namespace, out: Output) -> int:
 
 def install(args: argparse.Namespace, out: Output) -> int:
     """Write, print or take out the entry of each host that was named. Nothing else in a file changes."""
-    from .. import gitrepo, policy
+    from .. import agent_hooks, gitrepo, policy
+    from ..messages.agent_hooks import leads_out
     from . import hosts
 
     chosen = [h for h in hosts.HOSTS if getattr(args, h.name.replace("-", "_"))]
@@ -59,6 +60,9 @@ def install(args: argparse.Namespace, out: Output) -> int:
             out.say(hosts.block(host, key, entry).rstrip("\n"))
         out.answer(hosts=[{"host": h.name, "path": hosts.path_of(h, root), "name": k, "entry": e} for h, k, e in shown])
         return OK
+    for host in chosen:
+        if host.file and agent_hooks.leads_out(repo, host.file):
+            raise leads_out(host.file)
     plans = [hosts.plan(h, root, project, remove=args.remove) for h in chosen]  # all are judged before one is written
     for plan in plans:
         if plan.changes:

@@ -114,6 +114,15 @@ def no_json(path: str, why: str) -> UserError:
     )
 
 
+def leads_out(path: str) -> UserError:
+    return UserError(
+        f"{inert(path)} leads out of this repository by a link that is committed. Nothing was written.",
+        code="symlink",
+        hint="Whoever committed it chose the file. Take the link out of the repository, then do it again.",
+        next_action=None,
+    )
+
+
 def did(path: str, what: str) -> str:
     return {
         "written": f"Wrote the hooks into {inert(path)}; a running session takes them at its next start.",

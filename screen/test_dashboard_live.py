@@ -120,7 +120,7 @@ def test_a_run_of_the_gate_shows_in_chart_and_strip(
 ) -> None:
     page = visit(open_dashboard(shop)).go("lane")
     expect(page.locator(".gate")).to_contain_text("prp smoke")
-    expect(page.locator(".tile").last).to_have_attribute("data-verdict", "unknown")
+    expect(page.locator(".tile").last).to_have_attribute("data-verdict", "none")
     shop.ana.prp("smoke")
     expect(page.locator(".plot .run")).to_have_count(1)
     expect(page.locator(".plot text.budget").last).to_have_text("budget 180 s")

@@ -25,7 +25,7 @@ class Post:
         self.store = Store.over(server.redis(), PROJECT)
 
     def me(self, name: str, *roles: str) -> Me:
-        return registry.Me(name, "box", f"/git/{name}", f"/work/{name}", registry.PROGRAM, roles)
+        return registry.Me(name, "box", f"/git/{name}", f"/src/{name}", registry.PROGRAM, roles)
 
     def join(self, *names: str) -> None:
         for name in names:

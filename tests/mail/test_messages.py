@@ -277,8 +277,8 @@ def test_roles_of_prp_toml_are_globs_of_names(post: Post) -> None:
 
 
 def test_json_of_the_registry_survives_a_path_that_is_no_utf8(post: Post) -> None:
-    me = post.me("ann")._replace(worktree="/work/\udcff")
+    me = post.me("ann")._replace(worktree="/src/\udcff")
     registry.beat(post.store, me)
     raw = post.store.redis.hget(post.store.keys.agents, "ann")
     assert isinstance(raw, str)
-    assert json.loads(raw)["worktree"] == "/work/?"
+    assert json.loads(raw)["worktree"] == "/src/?"

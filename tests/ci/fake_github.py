@@ -18,9 +18,11 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
+import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -62,6 +64,18 @@ class _Refuse(Exception):
         self.status, self.message = status, message
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def _stacks() -> str:
+    """Where each thread of this process is."""
+    names = {t.ident: t.name for t in threading.enumerate()}
+    found = sys._current_frames().items()
+    return "\n".join(f"{names.get(i)}\n{''.join(traceback.format_stack(frame))}" for i, frame in found)
+
+
 class FakeGithub:
     """One repository, owner/name = `slug`, over a bare git repository."""
 
@@ -100,8 +114,8 @@ class FakeGithub:
     # --- the server --------------------------------------------------------------------------------------------------
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"host": self})
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._http.daemon_threads = True
+        self._http = _Server(("127.0.0.1", 0), handler)
+        self._http.socket.settimeout(1)  # a connection that is gone again must not keep it from the next one
         self.port = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -113,10 +127,13 @@ class FakeGithub:
     def stop(self) -> None:
         """The API goes away. Whoever asks is refused by the kernel."""
         if self._http:
-            self._http.shutdown()
+            ends = threading.Thread(target=self._http.shutdown, daemon=True)
+            ends.start()
+            ends.join(20)
             self._http.server_close()
-            self._thread.join(5)
             self._http = None
+            assert not ends.is_alive(), f"it does not end:\n{_stacks()}"
+            self._thread.join(5)
 
     @property
     def url(self) -> str:

@@ -170,6 +170,15 @@ def test_a_step_that_must_not_be_is_seen(rule: str) -> None:
     assert list(step(before, before)) == []
 
 
+def test_a_window_is_for_who_had_none_or_stands_in_line_anew() -> None:
+    before = TWO._replace(s={"fence": "5", "state": "free"}, alive={}, used=frozenset({"ana", "ben"}))
+    opened = before._replace(
+        s={**before.s, "window": "3000"}, events=(Event("dead", 5, "ana"), Event("window", 5, "ana"))
+    )
+    assert {v.rule for v in step(before, opened)} == {"7 one window"}
+    assert list(step(before, opened._replace(queue={"ana": 3, "ben": 2}))) == []
+
+
 def test_the_proxy_loses_what_it_is_told_to(server: Server) -> None:
     """A reply that is lost was acted on; a request that is lost was not."""
     with Proxy(f"{server.folder}/p", server.socket) as proxy:

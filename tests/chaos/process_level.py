@@ -20,7 +20,7 @@ from prpgate import lane
 from prpgate.gitrepo import Repo
 from tests.chaos import looks
 from tests.chaos.actors import Actor
-from tests.chaos.checker import Violation, judge
+from tests.chaos.checker import GRANTS, Violation, judge
 from tests.chaos.proxy import CUT, DELAY, DROP
 from tests.chaos.report import Report
 from tests.chaos.server import ALWAYS, NONE, PERSISTENCE
@@ -204,6 +204,8 @@ class Scene:
                 stage.server.set_clock((HOUR_S, -HOUR_S, 0)[int(dice * 3)])
                 self.note(f"   to {stage.server.offset_s:+d} s")
                 self.highest_offset_s = max(self.highest_offset_s, stage.server.offset_s)
+                if not any(e.event in GRANTS for e in self.events):  # no fence since the loss: the first one counts
+                    self.behind = stage.server.offset_s < self.highest_offset_s
 
     def later(self, seconds: float, do: Callable[[], None]) -> None:
         self.due.append((time.monotonic() + seconds, do))

@@ -21,7 +21,7 @@ from prpgate.lock import MergeLock, Who
 from prpgate.store.client import Store
 from tests.chaos import looks
 from tests.chaos.branch import Branch, Flying
-from tests.chaos.checker import Violation, judge
+from tests.chaos.checker import GRANTS, Violation, judge
 from tests.chaos.players import Gone, Player
 from tests.chaos.proxy import CUT, DELAY, DROP, Proxy
 from tests.chaos.report import Report
@@ -232,6 +232,8 @@ class Scene:
                 self.server.set_clock(self.rng.choice((HOUR_S, -HOUR_S, 0)))
                 self.note(f"   to {self.server.offset_s:+d} s")
                 self.highest_offset_s = max(self.highest_offset_s, self.server.offset_s)
+                if not any(e.event in GRANTS for e in self.events):  # no fence since the loss: the first one counts
+                    self.behind = self.server.offset_s < self.highest_offset_s
                 self.exempt_before = time.monotonic()
             case "old fence":
                 self.old_fence()

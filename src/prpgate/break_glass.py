@@ -40,7 +40,7 @@ def record(repo: Repo, lane: str, intent: Intent, reason: str, agent: str | None
         "reason": reason,
     }
     with open(_file(repo), "a", encoding="utf-8") as f:
-        f.write(json.dumps(line) + "\n")
+        f.write("\n" + json.dumps(line) + "\n")  # on a line of its own, whatever was cut off before it
         f.flush()
         os.fsync(f.fileno())
 
@@ -48,20 +48,21 @@ def record(repo: Repo, lane: str, intent: Intent, reason: str, agent: str | None
 def deliver(repo: Repo, store: Store) -> int:
     """Bring the records of emergencies to the store; the number delivered. Each is delivered at least once."""
     path = _file(repo)
-    mine = f"{path}.{os.getpid()}"
+    mine = f"{path}.{os.getpid()}-{time.time_ns()}"  # in a container process ids come again and again
     with contextlib.suppress(FileNotFoundError):
         os.rename(path, mine)
     delivered = 0
     for taken in glob.glob(glob.escape(path) + ".*"):
-        if taken == mine or time.time() - os.stat(taken).st_mtime > STALE_S:
-            delivered += _deliver(taken, store)
-            os.unlink(taken)
+        with contextlib.suppress(FileNotFoundError):  # whoever took it has delivered it meanwhile
+            if taken == mine or time.time() - os.stat(taken).st_mtime > STALE_S:
+                delivered += _deliver(taken, store)
+                os.unlink(taken)
     return delivered
 
 
 def _deliver(path: str, store: Store) -> int:
     with open(path, encoding="utf-8") as f:
-        lines = [json.loads(line) for line in f if line.strip()]
+        lines = [line for text in f if (line := _told(text))]
     for line in lines:
         fields: dict[Any, Any] = {"event": "break-glass", "fence": "0"}
         fields["detail"] = f"{line['reason']} (pushed {line['at']} from {line['host']})".encode(
@@ -72,3 +73,13 @@ def _deliver(path: str, store: Store) -> int:
             store.redis.xadd(store.keys.lane(line["lane"]).log, fields, maxlen=10000)
             store.redis.sadd(store.keys.lanes, line["lane"])
     return len(lines)
+
+
+def _told(text: str) -> dict[str, str] | None:
+    """A line of the file; None for one that was cut off (a full disk, a machine that lost power): its push was refused
+    or never began, for it is written down before the push goes on."""
+    try:
+        line: dict[str, str] = json.loads(text)
+    except ValueError:
+        return None
+    return line

@@ -160,7 +160,8 @@ class _Landing:
             with Lookout(self.config, self.repo.root, self.url, self.what.lane, self.who, self.ears) as lookout:
                 got = lookout.wait(self.lock, self.who, max_wait_s=wait_s, on_change=changed, fixer=self.fixer)
             if isinstance(got, Granted) and (quiet_s := self.store.quiet_s()) > 0:
-                raise lane_say.just_adopted(self.what.lane, quiet_s)  # what held the lane before may still be pushing
+                # What held the lane before may still be pushing.
+                raise lane_say.just_adopted(self.what.lane, quiet_s, say.LAND)
             if not isinstance(got, Closed):
                 return got
             if self.fixer or not self._may_fix(got.state):
@@ -189,8 +190,9 @@ class _Landing:
             if state.phase == CLAIMED:
                 self.lock.release(mine.lease)
             elif state.phase == INTENT:
+                assert state.intent
                 saw, look = lane.observe(self.repo, self.config, state)
-                watcher.tell(self.lock, mine.lease, saw, look, self.config.gate)
+                watcher.tell(self.lock, mine.lease, state.intent.head, saw, look, self.config.gate)
 
     # --- with the lane in hand ---------------------------------------------------------------------------------------
     def _holding(self, granted: Granted) -> Outcome:
@@ -332,7 +334,7 @@ class _Landing:
             saw, look = self._look(intent, 1 if pushed.said == pushing.STOPPED else LOOKS)
             if saw == "base" and pushed.said in (pushing.REFUSED, pushing.NOT_SENT):
                 saw = "other"  # it cannot arrive any more
-            watcher.tell(self.lock, grip.lease, saw, look, self.config.gate)
+            watcher.tell(self.lock, grip.lease, intent.head, saw, look, self.config.gate)
             voucher.reported()
             if saw in ("in", "base"):
                 self.ears.over()

@@ -215,7 +215,7 @@ class _PullLanding(land._Landing):
             saw, look = self._seen(Pulled(self._number, intent.head, intent.base, tree, answer.sha), intent, answer)
             if saw == "base" and (answer.no or (answer.lost and answer.lost.unsent)):
                 saw = "other"  # it cannot arrive any more
-            self.lock.report(grip.lease, saw, look, gate=self.config.gate)
+            watcher.tell(self.lock, grip.lease, intent.head, saw, look, self.config.gate)
             if saw in ("in", "base"):
                 self.ears.over()
             if saw == "in":

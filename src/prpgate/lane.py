@@ -182,7 +182,7 @@ def before_push(
         registry.beat_now_and_then(repo, store)
         quiet_s = store.quiet_s()
         if quiet_s > 0:
-            raise say.just_adopted(name, quiet_s)
+            raise say.just_adopted(name, quiet_s, pushing.again(repo, remote, name))
         lock = MergeLock(store, name, config.times)
         if landing := _of_a_landing(lock, intent):
             return landing

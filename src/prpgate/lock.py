@@ -157,9 +157,11 @@ class MergeLock:
         """What the look found; `saw` as in `report`."""
         return self._reported("submit", lease.fence, fence=str(lease.fence), saw=saw, look=_told(look), gate=gate)
 
-    def attribute(self, look: Look) -> Done:
-        """Any other look at the remote: say whose each new commit is."""
-        return Done(self._state(self._run("attribute", look=_told(look))))
+    def attribute(self, look: Look, refused: tuple[str, int] | None = None) -> Done:
+        """Any other look at the remote: say whose each new commit is. `refused`: head and fence of a push that is over
+        and not in, whose hold was ended meanwhile."""
+        gone = {"head": refused[0], "fence": str(refused[1])} if refused else None
+        return Done(self._state(self._run("attribute", look=_told(look), refused=gone)))
 
     # --- CI ----------------------------------------------------------------------------------------------------------
     def adopt(

@@ -103,18 +103,19 @@ def report(repo: Repo, config: Config, store: Store, landing: Landing) -> None:
 
     lock = MergeLock(store, landing.lane, config.times)
     saw, look = lane.observe(repo, config, lock.state(), landing.intent)
-    tell(lock, landing.lease, saw, look, config.gate)
+    tell(lock, landing.lease, landing.intent.head, saw, look, config.gate)
     if saw == "in":
         publish(repo, config, store, landing.lane, look.tip)
 
 
-def tell(lock: MergeLock, lease: Lease, saw: str, look: Look, gate: str) -> None:
+def tell(lock: MergeLock, lease: Lease, head: str, saw: str, look: Look, gate: str) -> None:
     """The holder's word of what the remote has. A hold that was ended meanwhile (`prp lock break`) has no say over the
-    lane any more, but what it saw is as true as anybody's look: whose the commits are is told at once."""
+    lane any more, but what it saw is as true as anybody's look: whose the commits are, and that `head` was refused, is
+    told at once."""
     from .lock import Lost
 
     if isinstance(lock.report(lease, saw, look, gate=gate), Lost):
-        lock.attribute(look)
+        lock.attribute(look, (head, lease.fence) if saw == "other" else None)
 
 
 def publish(repo: Repo, config: Config, store: Store, name: str, tip: str | None) -> None:

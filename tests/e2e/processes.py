@@ -41,7 +41,7 @@ class Halting:
 
     def halted(self) -> int:
         """The process that was stopped, once it is."""
-        assert self.stopped.wait(20), "nobody asked for that"
+        assert self.stopped.wait(60), "nobody asked for that"
         return self.pid
 
     def go_on(self) -> None:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 PRE = '#!/bin/sh\necho "in $(date +%s%N)" >> "{log}"\nsleep {pause}\n'
 POST = '#!/bin/sh\necho "out $(date +%s%N)" >> "{log}"\n'
+# The remote's hook says that it has the push, and takes it once it is told to (or after a while: nothing hangs).
+HOLDING = (
+    '#!/bin/sh\ntouch "{here}"\nn=0\nwhile [ ! -e "{go}" ] && [ $n -lt 2000 ]; do sleep 0.05; n=$((n + 1)); done\n'
+)
 SHORT_LEASE = {"[lane]\n": "[lane]\nlease = 3\n"}
 
 
@@ -36,6 +40,13 @@ def pausing(project: Project, pause: float) -> Path:
     project.remote_hook("pre-receive", PRE.format(log=log, pause=pause))
     project.remote_hook("post-receive", POST.format(log=log))
     return log
+
+
+def held_at_the_remote(project: Project) -> tuple[Path, Path]:
+    """(a file that appears when a push is at the remote, a file that lets it, and all after it, go on)."""
+    here, go = project.folder / "here", project.folder / "go"
+    project.remote_hook("pre-receive", HOLDING.format(here=here, go=go))
+    return here, go
 
 
 def begin(clone: Clone, *args: str) -> subprocess.Popen[str]:
@@ -69,7 +80,12 @@ def events(clone: Clone) -> list[dict[str, Any]]:
     return list(json.loads(clone.prp("lock", "log", "main", "-n", "500", "--json").out)["events"])
 
 
-def until(true: Callable[[], bool], what: str, give_up_s: float = 20) -> None:
+def moment(event: dict[str, Any]) -> float:
+    """When it was, in seconds: ids of the log begin with the server's milliseconds."""
+    return int(event["id"].partition("-")[0]) / 1000
+
+
+def until(true: Callable[[], bool], what: str, give_up_s: float = 60) -> None:
     end_s = time.monotonic() + give_up_s
     while not true():
         assert time.monotonic() < end_s, what
@@ -85,14 +101,18 @@ def nothing_left(clone: Clone) -> None:
     assert set(refs) <= {"refs/prpgate/origin/main"}, refs
 
 
-def hold_the_lane(project: Project, pause: float) -> subprocess.Popen[str]:
-    """Somebody's landing that is under way at the remote for so long."""
-    pausing(project, pause)
+def hold_the_lane(project: Project) -> tuple[subprocess.Popen[str], Path]:
+    """Somebody's landing that is under way at the remote, and the file that lets it go on."""
+    here, go = held_at_the_remote(project)
     project.ana.commit_files("slow", {"slow.txt": "slow"})
     process = begin(project.ana)
-    until(lambda: (status(project.ana)["holder"] or {}).get("phase") == "intent", "the slow push began")
-    time.sleep(0.2)
-    return process
+    until(here.exists, "the slow push is at the remote")
+    return process, go
+
+
+def stands_in_line(clone: Clone) -> bool:
+    """Is somebody of this clone's name there, waiting?"""
+    return (clone.agent, "waiting") in [(t["agent"], t["kind"]) for t in status(clone)["queue"]]
 
 
 def test_eight_clones_land_at_once(project: Project) -> None:
@@ -191,6 +211,12 @@ def test_another_branch_lands_without_being_checked_out(project: Project) -> Non
     ben.git("switch", "-q", "-c", "feature")
     head = ben.commit_files("on a branch", {"f.txt": "f"})
     ben.git("switch", "-q", "main")
+    hook = ben.path / ".git" / "hooks" / "pre-push.prp-chained"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    said = answer(ben.prp("land", "--from", "feature", "--for", "P2-040", "--json", ok=False))
+    assert said["next_action"] == "prp land --from feature --for P2-040", "not what is checked out"
+    hook.unlink()
     said = answer(ben.prp("land", "--from", "feature", "--for", "P2-040", "--json"))
     assert (said["landed"], said["sha"], said["lane"]) == (True, head, "main")
     assert project.tip() == head
@@ -222,8 +248,7 @@ def test_nothing_to_land(project: Project) -> None:
 def test_out_of_patience_the_place_is_kept(project: Project, option: tuple[str, ...]) -> None:
     ben = project.join("ben")
     ben.commit_files("work of ben", {"b.txt": "b"})
-    slow = hold_the_lane(project, 6)
-    pausing(project, 0)  # the next ones are quick
+    slow, go = hold_the_lane(project)
     done = ben.prp("land", *option, "--json", ok=False)
     said = answer(done)
     assert (done.code, said["state"], said["position"], said["landed"]) == (75, "queued", 1, False)
@@ -232,8 +257,10 @@ def test_out_of_patience_the_place_is_kept(project: Project, option: tuple[str, 
     cleo = project.join("cleo")
     cleo.commit_files("work of cleo", {"c.txt": "c"})
     behind = begin(cleo)
-    until(lambda: len(status(ben)["queue"]) == 2, "cleo stands in line")
+    until(lambda: stands_in_line(cleo), "cleo stands in line")
     again = begin(ben)
+    until(lambda: stands_in_line(ben), "ben is back")
+    go.touch()
     assert [end(p).code for p in (slow, again, behind)] == [0, 0, 0]
     assert project.subjects()[:3] == ["work of cleo", "work of ben", "slow"]
 
@@ -242,13 +269,14 @@ def test_out_of_patience_the_place_is_kept(project: Project, option: tuple[str, 
 def test_leaving_the_line_leaves_nothing(project: Project, number: int) -> None:
     ben = project.join("ben")
     ben.commit_files("work of ben", {"b.txt": "b"})
-    slow = hold_the_lane(project, 3)
+    slow, go = hold_the_lane(project)
     waiting = begin(ben)
-    until(lambda: len(status(ben)["queue"]) == 1, "ben stands in line")
+    until(lambda: stands_in_line(ben), "ben stands in line")
     waiting.send_signal(number)
     done = end(waiting)
     assert (done.code, "your branch is untouched" in done.err) == (130, True), done
     assert status(ben)["queue"] == []
+    go.touch()
     assert end(slow).code == 0
     nothing_left(ben)
 
@@ -256,11 +284,13 @@ def test_leaving_the_line_leaves_nothing(project: Project, number: int) -> None:
 def test_the_line_is_shown_as_it_moves(project: Project) -> None:
     ben = project.join("ben")
     ben.commit_files("work of ben", {"b.txt": "b"})
-    slow = hold_the_lane(project, 2)
-    done = ben.prp("land")
-    assert end(slow).code == 0
-    first = done.err.splitlines()[0]
-    assert first.startswith("main: 1st of 1 · ana pushing "), done.err
+    slow, go = hold_the_lane(project)
+    waiting = begin(ben)
+    assert waiting.stderr
+    first = waiting.stderr.readline().rstrip("\n")
+    go.touch()
+    assert [end(p).code for p in (slow, waiting)] == [0, 0]
+    assert first.startswith("main: 1st of 1 · ana pushing "), first
     assert "your turn about" in first
     assert first.endswith("Ctrl-C leaves, your branch is untouched")
 
@@ -268,7 +298,7 @@ def test_the_line_is_shown_as_it_moves(project: Project) -> None:
 def test_on_a_terminal_one_line_is_rewritten(project: Project) -> None:
     ben = project.join("ben")
     ben.commit_files("work of ben", {"b.txt": "b"})
-    slow = hold_the_lane(project, 3)
+    slow, go = hold_the_lane(project)
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
     command = [sys.executable, "-m", "prpgate", "land"]
@@ -279,6 +309,8 @@ def test_on_a_terminal_one_line_is_rewritten(project: Project) -> None:
     with contextlib.suppress(OSError):  # the end of a terminal whose last writer is gone
         while chunk := os.read(ours, 4096):
             shown += chunk
+            if len({line for line in shown.split(b"\r\x1b[K")[:-1] if b"ana pushing" in line}) >= 2:
+                go.touch()
     os.close(ours)
     assert process.wait(30) == 0
     assert process.stdout
@@ -294,7 +326,7 @@ def test_a_refused_push_names_the_way_to_wait_and_that_way_has_its_place(project
     ben, cleo = project.join("ben"), project.join("cleo")
     for clone in (ben, cleo):
         clone.commit_files(f"work of {clone.agent}", {f"{clone.agent}.txt": "x"})
-    slow = hold_the_lane(project, 3)
+    slow, go = hold_the_lane(project)
     refused = ben.git("push", "-q", ok=False)
     assert refused.code != 0
     assert "or wait in line:  prp land" in refused.err
@@ -303,8 +335,10 @@ def test_a_refused_push_names_the_way_to_wait_and_that_way_has_its_place(project
     refused = ben.git("push", "-q", "origin", "main", ok=False)
     assert "git pull --rebase --autostash origin main && git push origin HEAD:main\n" in refused.err
     behind = begin(cleo)
-    until(lambda: len(status(ben)["queue"]) == 2, "cleo stands in line")
+    until(lambda: stands_in_line(cleo), "cleo stands in line")
     again = begin(ben)
+    until(lambda: stands_in_line(ben), "ben is back")
+    go.touch()
     assert [end(p).code for p in (slow, again, behind)] == [0, 0, 0]
     assert project.subjects()[:2] == ["work of cleo", "work of ben"]
 
@@ -327,14 +361,16 @@ def go_local(project: Project) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_ended_in_the_gate_the_next_one_lands(tmp_path: Path, home: Path, number: int) -> None:
-    project = local(tmp_path, "test ! -f slow.txt || sleep 60")
+    inside = tmp_path / "inside"
+    project = local(tmp_path, f"test ! -f slow.txt || {{ touch {inside}; sleep 60; }}")
     go_local(project)
     ben = project.join("ben")
     ben.commit_files("work of ben", {"b.txt": "b"})
     project.ana.commit_files("never", {"slow.txt": "slow"})
     doomed = begin(project.ana)
-    until(lambda: project.ana.git("worktree", "list").out.count("\n") == 2, "the gate runs")
-    time.sleep(0.7)
+    until(inside.exists, "the gate runs")
+    assert project.ana.git("worktree", "list").out.count("\n") == 2
+    ended = time.time()
     doomed.send_signal(number)
     if number == signal.SIGINT:
         assert end(doomed).code == 130
@@ -344,9 +380,11 @@ def test_ended_in_the_gate_the_next_one_lands(tmp_path: Path, home: Path, number
         for pipe in (doomed.stdout, doomed.stderr):
             assert pipe
             pipe.close()
-    begun = time.monotonic()
     assert answer(ben.prp("land", "--json"))["landed"] is True
-    assert time.monotonic() - begun < 15
+    mine = [e for e in events(ben) if e["agent"] == "ben"]
+    asked = next((moment(e) for e in mine if e["event"] == "queue"), ended)
+    had = next(moment(e) for e in mine if e["event"] in ("acquire", "claim"))
+    assert had - max(asked, ended) < 15, "a lease of 3 s, and not the gate's 60"
     assert project.subjects()[0] == "work of ben"
     project.ana.git("reset", "-q", "--hard", "origin/main~0")
     project.ana.commit_files("after", {"after.txt": "x"})
@@ -359,20 +397,23 @@ def test_killed_during_the_push_the_next_one_lands_and_the_record_is_the_remotes
     project = Project(tmp_path, settings=SHORT_LEASE)
     ben = project.join("ben")
     ben.commit_files("work of ben", {"b.txt": "b"})
-    doomed = hold_the_lane(project, 2)
+    doomed, go = hold_the_lane(project)
     doomed.kill()
     end(doomed)
-    said = answer(ben.prp("land", "--json"))
-    assert said["landed"] is True
+    next_one = begin(ben, "--json")
+    until(lambda: stands_in_line(ben) or (status(ben)["holder"] or {}).get("agent") == "ben", "ben asks")
+    go.touch()
+    assert answer(end(next_one))["landed"] is True
     landed = project.subjects().count("slow")
     found = [e["event"] for e in events(ben) if e["sha"] == project.ana.head]
-    assert found[-1] == ("landed" if landed else "not-landed"), found
+    # Where the lease was over first, ben looked before it arrived.
+    assert found[-1] == (("late" if "unseen" in found else "landed") if landed else "not-landed"), found
 
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_a_hold_that_is_broken_while_it_pushes_still_says_what_landed(project: Project, plain: bool) -> None:
     if plain:
-        pausing(project, 2)
+        here, go = held_at_the_remote(project)
         project.ana.commit_files("slow", {"slow.txt": "slow"})
         slow = subprocess.Popen(
             ["git", "push", "-q"],
@@ -382,23 +423,37 @@ def test_a_hold_that_is_broken_while_it_pushes_still_says_what_landed(project: P
             stderr=subprocess.PIPE,
             text=True,
         )
-        until(lambda: (status(project.ana)["holder"] or {}).get("phase") == "intent", "the slow push began")
+        until(here.exists, "the slow push is at the remote")
     else:
-        slow = hold_the_lane(project, 2)
+        slow, go = hold_the_lane(project)
     fence = str(status(project.ana)["fence"])
-    project.ana.prp("lock", "break", "main", "--fence", fence, "--reason", "it hangs")
+    said = project.ana.prp("lock", "break", "main", "--fence", fence, "--reason", "it hangs")
+    assert "Its push may still arrive" in said.out
+    go.touch()
     assert end(slow).code == 0
     told = [(e["event"], e["sha"]) for e in events(project.ana)]
     assert ("unseen", project.ana.head) in told
-    until(lambda: ("late", project.ana.head) in [(e["event"], e["sha"]) for e in events(project.ana)], "told", 5)
+    until(lambda: ("late", project.ana.head) in [(e["event"], e["sha"]) for e in events(project.ana)], "told")
     assert project.tip() == project.ana.head
     nothing_left(project.ana)
 
 
+def test_a_hold_that_is_broken_while_the_remote_refuses_says_that_it_never_lands(project: Project) -> None:
+    slow, go = hold_the_lane(project)
+    project.remote_hook("update", "#!/bin/sh\nexit 1\n")
+    project.ana.prp("lock", "break", "main", "--fence", str(status(project.ana)["fence"]), "--reason", "it hangs")
+    go.touch()
+    assert "refused the push" in end(slow).err
+    found = [e["event"] for e in events(project.ana) if e["sha"] == project.ana.head]
+    assert found[-2:] == ["break", "not-landed"], found
+    nothing_left(project.ana)
+
+
 def test_ctrl_c_during_the_push_says_what_the_remote_says(project: Project) -> None:
-    slow = hold_the_lane(project, 20)
+    slow, go = hold_the_lane(project)
     slow.send_signal(signal.SIGINT)
     done = end(slow)
+    go.touch()
     assert done.code == 5, done
     assert "may still arrive" in done.text
     nothing_left(project.ana)
@@ -416,11 +471,14 @@ def test_interrupted_at_any_moment_nothing_is_left_and_the_exit_code_is_true(pro
     codes = []
     for n in range(10):
         ben.commit_files(f"ben {n}", {"b.txt": str(n)})
+        begun = time.monotonic()
         ben.prp("land")
+        whole_s = time.monotonic() - begun  # how long one takes, here and now
         subject = f"ana {n}"
         project.ana.commit_files(subject, {"a.txt": str(n)})
         process = begin(project.ana)
-        time.sleep(0.2 + n * 0.05)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(whole_s * (n + 2) / 9 if n < 9 else 60)  # the last one comes too late
         process.send_signal(number)
         done = end(process)
         codes.append(done.code)
@@ -573,9 +631,10 @@ def test_a_push_past_the_lock_is_met_by_landing_again(project: Project) -> None:
 
 
 def test_two_in_one_worktree_are_one_too_many(project: Project) -> None:
-    slow = hold_the_lane(project, 3)
+    slow, go = hold_the_lane(project)
     done = project.ana.prp("land", ok=False)
     assert (done.code, "another prp land" in done.err) == (1, True)
+    go.touch()
     assert end(slow).code == 0
 
 
@@ -583,10 +642,11 @@ def test_a_borrowed_fence_opens_nothing(project: Project) -> None:
     """What the hook believes of a landing is in the store, not in the environment."""
     ben = project.join("ben")
     ben.commit_files("not mine", {"b.txt": "b"})
-    slow = hold_the_lane(project, 3)
+    slow, go = hold_the_lane(project)
     fence = str(status(ben)["fence"])
     done = ben.git("push", "-q", ok=False, env={"PRP_LAND_FENCE": fence, "PRP_LAND_HOLD": "made up"})
     assert (done.code != 0, "lock of main was lost" in done.err) == (True, True), done
+    go.touch()
     assert end(slow).code == 0
     assert "not mine" not in project.subjects()
 

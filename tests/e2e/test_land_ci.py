@@ -12,7 +12,7 @@ from tests.ci.act import WORKFLOW, Host, Job, Runner
 from tests.ci.fake_github import FakeGithub
 from tests.ci.test_act import CALLER
 from tests.e2e.conftest import Project
-from tests.e2e.test_land import answer, begin, end, events, status, until
+from tests.e2e.test_land import answer, begin, end, events, stands_in_line, status, until
 from tests.world import run
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from tests.world import Clone
 
-# What is bad takes a moment, in which others come to stand in line.
-STEP = '[[smoke]]\nname = "quick"\nrun = "test ! -e bad || { sleep 1.5; exit 1; }"\n'
+# What is bad takes as long as a file is there, so that others can come to stand in line (or a while: nothing hangs).
+WAIT = "n=0; while [ -e {slow} ] && [ $n -lt 500 ]; do sleep 0.1; n=$((n + 1)); done"
+STEP = """[[smoke]]\nname = "quick"\nrun = 'test ! -e bad || {{ {wait}; exit 1; }}'\n"""
 
 
 class Hosted(Project):
@@ -31,12 +32,13 @@ class Hosted(Project):
     def __init__(self, folder: Path, *, secret: bool = True, **more: Any) -> None:
         super().__init__(folder)
         url = json.loads(self.ana.prp("redis-status", "--json").out)["url"]
+        self.slow = self.folder / "slow"  # while it is there, a run on what is bad does not end
         self.host = Host(Runner(self, secrets={"PRP_REDIS_URL": url} if secret else {}), **more)
 
     def begin(self, gate: str = "ci", more: str = "") -> None:
         """The landing that brings gate, workflow and settings: each one after it is smoked."""
         toml = self.ana.read("prp.toml").partition("\n[[smoke]]")[0].replace('gate = "none"', f'gate = "{gate}"')
-        toml += f"{STEP}{more}"
+        toml += STEP.format(wait=WAIT.format(slow=self.slow)) + more
         self.ana.commit_files("Smoke what lands", {"prp.toml": toml, WORKFLOW: CALLER})
         self.ana.git("push", "-q")
         self.host.idle()
@@ -138,9 +140,12 @@ def test_nothing_moves_the_branch_but_what_ci_said_green_to(first: Hosted) -> No
     before, since = moves(first), len(events(ana))
     bad = work(ana, "bad")
     work(ben, "good")
+    first.slow.touch()
     breaking = begin(ana, "--json")
     until(lambda: holder(ana) == "ana", "ana has the lane")
     waiting = begin(ben, "--json")
+    until(lambda: stands_in_line(ben), "ben stands in line")
+    first.slow.unlink()
     red, good = answer(end(breaking)), answer(end(waiting))
     assert (red["landed"], red["state"]) == (False, "red"), red
     assert (good["landed"], good["state"]) == (True, "landed"), good

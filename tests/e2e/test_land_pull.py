@@ -541,6 +541,24 @@ def test_killed_while_the_host_merges_the_next_one_finds_it(tmp_path: Path, home
         assert setup.parents(setup.tip())[0] == landed
 
 
+def test_a_hold_that_is_broken_while_the_host_merges_still_says_what_landed(via_pr: Setup) -> None:
+    ana, fake = via_pr.ana, via_pr.fake
+    number = via_pr.pull(ana, "topic", {"one": "1\n"})
+    with connect(policy.require(Repo(str(ana.path))), str(ana.path), start=False) as store:
+        lock = MergeLock(store, "main", Times())
+
+        def break_it(asked: str) -> None:
+            if asked.startswith("PUT"):
+                fake.on_request = None
+                lock.break_(lock.state().fence, "carol", "it hangs")
+
+        fake.on_request = break_it
+        assert ana.prp("land", "--pr", str(number)).code == 0
+        assert lock.state().kept == ()
+    mine = record(ana, via_pr.tip())
+    assert (mine["record"], mine["agent"], mine["pulled"]) == ("late", "ana", ana.head)
+
+
 def test_a_run_that_starts_before_the_landing_is_told_has_the_lane(via_pr: Setup) -> None:
     """CI may be quicker than the answer of the host: the tree says that it is the landing."""
     ana = via_pr.ana

@@ -262,6 +262,20 @@ def test_break_glass_is_recorded_and_delivered(project: Project) -> None:
     assert "the shop is down" in emergency[0]["detail"]
 
 
+def test_a_record_of_an_emergency_that_was_cut_off_stops_nobody(project: Project) -> None:
+    """The machine lost its power while it was written down."""
+    ana, folder = project.ana, project.ana.path / ".git" / "prpgate"
+    (folder / "break-glass.jsonl").write_text('{"at": "2026-01-02T03:0')
+    ana.commit_files("urgent", {"u.txt": "u"})
+    ana.git("push", "-q", env={"PRP_REDIS_URL": f"unix://{project.folder}/nobody.sock", "PRP_BREAK_GLASS": "it burns"})
+    urgent = ana.head
+    ana.commit_files("next", {"n.txt": "n"})
+    ana.git("push", "-q")
+    events = json.loads(ana.prp("lock", "log", "-n", "200", "--json").out)["events"]
+    assert [(e["sha"], e["agent"]) for e in events if e["event"] == "break-glass"] == [(urgent, "ana")]
+    assert not list(folder.glob("break-glass*"))
+
+
 def test_two_lanes_never_block_each_other(tmp_path: Path, home: Path) -> None:
     project = Project(tmp_path, settings={'branches = ["main"]': 'branches = ["main", "release/*"]'})
     ben = project.join("ben")

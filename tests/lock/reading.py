@@ -134,8 +134,8 @@ class Lane:
                 self.note("dead", t.who.get("agent"), detail="reservation" if t.reserved_until else "waiter")
                 self.drop(t.id)
         # free: window's end
-        if self.window is not None and self.window <= self.now:
-            self.window = None
+        if self.window is not None and not self.now < self.window <= self.now + self.times["window_ms"]:
+            self.window = None  # over, or of a time before the clock was set back
         self.settle("offer")
 
     def vacate(self) -> None:
@@ -563,15 +563,21 @@ class Lane:
             one = self.kept.get(head, {})
             if "pull" in one and "pulled" not in one and self.now - one["at"] < self.times["cap_ms"]:
                 continue  # a host merges onto whatever tip there is
-            kept = self.kept.pop(head, None)
-            if kept and self.put_record(head, "not-landed"):
-                self.note("not-landed", kept.get("agent"), head, fence=int(kept["fence"]))
+            self.never(head)
         self.seen = look.get("tip", self.seen)
         return True
 
+    def never(self, head: str) -> None:
+        kept = self.kept.pop(head, None)
+        if kept and self.put_record(head, "not-landed"):
+            self.note("not-landed", kept.get("agent"), head, fence=int(kept["fence"]))
+
     def attribute(self, a: dict[str, Any]) -> dict[str, Any]:
         self.reap()
-        return {"outcome": "done", "attributed": self.attribute_look(a["look"])}
+        whole, refused = self.attribute_look(a["look"]), a.get("refused")
+        if refused and self.kept.get(refused["head"], {}).get("fence") == refused["fence"]:
+            self.never(refused["head"])  # under another fence it was announced anew
+        return {"outcome": "done", "attributed": whole}
 
     # --- CI ----------------------------------------------------------------------------------------------------------
     def adopt(self, a: dict[str, Any]) -> dict[str, Any]:
@@ -805,6 +811,7 @@ class Lane:
 
     def shut(self, kind: str, by: str, reason: str, head: str | None) -> None:
         self.closed = {"kind": kind, "by": by, "reason": reason, "at": self.now, "head": head}
+        self.wakes |= {t.id: "closed" for t in self.queue if self.is_there(t)}
         self.note("close", by, head, reason)
 
     def close(self, a: dict[str, Any]) -> dict[str, Any]:

@@ -320,6 +320,9 @@ class Dice:
                     a = {"fence": self.fence(), "head": r.choice([mine, mine, mine, self.new()])}
             case "attribute":
                 a = {"look": self.look()}
+                if self.lane.kept and r.random() < 0.4:
+                    head, one = r.choice(list(self.lane.kept.items()))
+                    a["refused"] = {"head": head, "fence": r.choice([str(one["fence"]), self.fence()])}
             case "adopt":
                 head = self.head()
                 a = {"head": head, "who": self.runner(), "look": r.choice([None, self.look()])}

@@ -84,3 +84,13 @@ def test_back_with_a_dead_holder_it_is_over_when_the_clock_has_caught_up(s: Scen
     s.later(-HOUR_S)
     s.later(HOUR_S + 31)
     assert isinstance(s.land("ben"), Granted)
+
+
+def test_back_in_a_window_nobody_waits_for_an_hour(s: Scene) -> None:
+    """Nobody holds the lane then, so there is nothing that a person could break."""
+    lease = s.holds("ann")
+    s.push("ben")
+    s.lock.release(lease)
+    assert s.lock.state().window_ms > 0
+    s.later(-HOUR_S)
+    assert isinstance(s.land("cem"), Granted)

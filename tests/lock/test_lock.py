@@ -308,6 +308,33 @@ def test_a_kept_push_whose_base_was_left_without_it_can_never_land(s: Scene) -> 
     assert s.lock.state().kept == ()
 
 
+def test_a_push_that_was_refused_after_its_hold_was_broken_can_never_land(s: Scene) -> None:
+    ann = s.holds("ann")
+    s.lock.intent(ann, H1, INFO)
+    s.lock.break_(ann.fence, "carol", "hangs")
+    s.lock.attribute(s.looked("b0"), ("h1", ann.fence))
+    assert (s.record("h1"), s.lock.state().kept) == ("not-landed", ())
+    said = next(e for e in s.lock.log(10) if e.event == "not-landed")
+    assert (said.agent, said.fence) == ("ann@example.org", ann.fence)
+    s.lock.attribute(s.looked("b0"), ("h1", ann.fence))
+    assert s.events().count("not-landed") == 1
+
+
+def test_what_was_refused_once_and_announced_anew_may_still_land(s: Scene) -> None:
+    ann = s.holds("ann")
+    s.lock.intent(ann, H1, INFO)
+    s.lock.break_(ann.fence, "carol", "hangs")
+    again = s.holds("ann")
+    s.lock.intent(again, H1, INFO)
+    s.lock.attribute(s.looked("b0"), ("h1", ann.fence))
+    assert s.record("h1") == "intent"
+    s.lock.break_(again.fence, "carol", "hangs")
+    s.lock.attribute(s.looked("b0"), ("h1", ann.fence))
+    assert [k.head for k in s.lock.state().kept] == ["h1"]
+    s.lock.attribute(s.looked("h1", heads=["h1"]), ("h1", again.fence))
+    assert s.record("h1") == "late", "what the remote has is never taken back"
+
+
 def test_a_look_that_stands_on_an_older_one_moves_nothing_but_says_who_is_in(s: Scene) -> None:
     ann = s.holds("ann")
     s.lock.intent(ann, H1, INFO)

@@ -219,6 +219,17 @@ def test_a_closed_lane_is_not_waited_for(line: Line) -> None:
     assert isinstance(waiting.wait(line.lock, waiter("fixer"), max_wait_s=0, fixer=True), Granted)
 
 
+def test_whoever_waits_is_told_of_a_closing_at_once(line: Line) -> None:
+    line.hold()
+    children = [line.join(f"w{n}") for n in range(3)]
+    begun = time.time()
+    line.lock.close("ci", "red", person=False)
+    for child in children:
+        word, at, _ = child.line()
+        assert word == "Closed"
+        assert float(at) - begun < 4  # woken, and not when it would have asked by itself, eight seconds later
+
+
 def test_changes_are_told_once_and_the_waiter_may_look_for_itself(server: Server) -> None:
     line = Line(server, lease_ms=1200)
     lock, told = line.lock, list[tuple[int, str, bool]]()

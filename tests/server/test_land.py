@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.processes import watchers
-from tests.e2e.test_deaths import HOLDING
-from tests.e2e.test_land import SHORT_LEASE, answer, begin, end, go_local, status, until
+from tests.e2e.test_land import HOLDING, SHORT_LEASE, answer, begin, end, go_local, status, until
 from tests.server.conftest import Guarded, said
 
 if TYPE_CHECKING:

@@ -110,6 +110,8 @@ def land(args: argparse.Namespace, out: Output) -> int:
             else:
                 done = landing.land(*what, wait_s=wait_s, url=args.redis_url)
     except UserError as e:
+        if job and e.next_action == say.LAND:  # the landing that was asked for, not what is checked out
+            e.next_action = say.again(job._replace(hotfix=job.hotfix and e.code != "no-hotfix"))
         save_refusal(session.repo.git_dir, error_text(e))
         if not out.json:
             raise
@@ -150,7 +152,7 @@ def _prp(session: ops.Session, any_id: str | None) -> str | None:
 
 def _say(done: Outcome, out: Output) -> int:
     text = pulls_say.outcome(done) or say.outcome(done)
-    action = pulls_say.next_action(done) or say.next_action(done)
+    action = say.next_action(done)
     shape: dict[str, Any] = {
         "lane": done.job.lane,
         "landed": done.state in (landing.LANDED, landing.IN_CI, landing.NOTHING),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import lane_log, ops
 from ..errors import OK, UsageError
+from ..lane_state import ACCEPTING, INTENT, LANDED, SMOKING
 from ..messages import lane as words
 from ..messages.candidates import waits as candidate_waits
 from ..messages.fixes import goes_first
@@ -84,8 +85,10 @@ def break_(args: argparse.Namespace, out: Output) -> int:
     if isinstance(answer, Lost):
         raise words.not_broken(answer.state, args.fence)
     out.say(f"{name}: the hold of {words.holder_words(before)} is ended. It is in the log, with your name and reason.")
-    if before.intent:
+    if before.phase in (INTENT, ACCEPTING):
         out.say("Its push may still arrive; if it does, the log will say so, under its owner's name.")
+    elif before.phase in (LANDED, SMOKING):
+        out.say("What it landed stays in the branch, unproven: CI had not said what it is.")
     out.say(f"  prp lock log {quote(name)}")
     out.answer(lane=ops.lane_json(answer.state))
     return OK

@@ -348,6 +348,11 @@ local function go_over(look)
   end
 end
 
+local function never(head, one) -- a kept intent that can never land: its base was left without it, or it was refused
+  redis.call('HDEL', KEPT, head)
+  if record(head, 'not-landed') then log('not-landed', { fence = one.fence, agent = one.agent, sha = head }) end
+end
+
 -- Every look at the remote says what came since the last one. Commits, oldest first, first parents only. A look that
 -- stands on an older `seen` than ours says which known heads are in, and no more: the rest is for the next look.
 local function attribute(look)
@@ -374,12 +379,7 @@ local function attribute(look)
   for _, head in ipairs(look.moved or {}) do -- the tip left its base without it: now it can never land
     local one = head ~= S.head and json(KEPT, head) or {} -- (the intent's own head may be on its way again)
     if one.pull and not one.pulled and NOW - one.at < T.cap_ms then one = {} end -- a host merges onto any tip
-    if one.record then
-      redis.call('HDEL', KEPT, head)
-      if record(head, 'not-landed') then
-        log('not-landed', { fence = one.fence, agent = one.agent, sha = head })
-      end
-    end
+    if one.record then never(head, one) end
   end
   if look.tip then put('seen', look.tip) end
   return true
@@ -393,6 +393,9 @@ local function close_lane(kind, by, reason, head)
   put('closed_at', NOW)
   put('closed_head', head)
   log('close', { agent = by, sha = head, detail = reason })
+  for _, t in ipairs(Q) do -- whoever waits sees at once that it is not for now
+    if there(t) then wake(t.id, 'closed') end
+  end
 end
 
 local function open_lane(by, reason)
@@ -468,6 +471,8 @@ local function outcome(saw)
   return { record = json(REC, head).record, head = head, attributed = attributed }
 end
 
+local function left(field) return S[field] and num(field) - NOW or nil end
+
 -- Reap ---------------------------------------------------------------------------------------------------------------
 local function reap()
   local overdue, spent = num('deadline') <= NOW, num('cap') <= NOW
@@ -504,13 +509,12 @@ local function reap()
       forget(t.id)
     end
   end
-  if S.window and num('window') <= NOW then put('window', nil) end
+  -- One that ends later than any window may was opened before the clock was set back: nobody could end it.
+  if S.window and (num('window') <= NOW or left('window') > T.window_ms) then put('window', nil) end
   settle()
 end
 
 -- Answers ------------------------------------------------------------------------------------------------------------
-local function left(field) return S[field] and num(field) - NOW or nil end
-
 local function durations() -- p50 and p90 of the last holds, in ms
   local all = {}
   for ms in string.gmatch(S.durations or '', '%d+') do all[#all + 1] = tonumber(ms) end

@@ -13,10 +13,11 @@ from .smoke import HOW_TO_DECLARE
 
 if TYPE_CHECKING:
     from ..candidate import Conflict
-    from ..land import Outcome, Stage
+    from ..job import Job, Outcome, Stage
     from ..lock import LaneState, Queued
     from ..smoke import SmokeReport
 
+LAND = "prp land"
 LEAVE = "Ctrl-C leaves, your branch is untouched"
 STOPPED = "prp: stopped. Nothing was pushed, your branch is untouched, and nobody waits for you."
 QUOTED_MOST = 20  # lines of what git, a hook or a step wrote
@@ -121,11 +122,26 @@ def outcome(o: Outcome) -> str:
     return text
 
 
+def again(job: Job) -> str:
+    """The same landing, once more."""
+    what: list[str] = [LAND, *(["--hotfix"] if job.hotfix else [])]
+    if job.pull is not None:
+        what.append(f"--pr {job.pull}")
+    elif job.revert is not None:
+        what.append(f"--revert {job.revert}".rstrip())
+    elif job.branch and not job.checked_out:
+        what.append(f"--from {quote(job.branch)}")
+    if job.prp:
+        what.append(f"--for {quote(job.prp)}")
+    if job.reason and (job.hotfix or job.revert is not None):
+        what.append(f"--reason {quote(job.reason)}")
+    return " ".join(what)
+
+
 def next_action(o: Outcome) -> str | None:
     """The command that goes on from here."""
     if o.state == "queued":
-        again = ["prp land", *(["--hotfix"] if o.job.hotfix else [])]
-        return " ".join([*again, *([f"--revert {o.job.revert}"] if o.job.revert is not None else [])])
+        return again(o.job)
     if o.state == "unseen":
         return f"git fetch && prp lane log {quote(o.job.lane)}"
     if o.state == "ci":
@@ -229,7 +245,7 @@ def not_proven(lane: str) -> UserError:
         f"push to {lane} refused: its gate is local, and what you push is not proven green. Nothing was pushed.",
         code="not-proven",
         hint="prp land runs the gate on exactly that commit, in your turn.",
-        next_action="prp land",
+        next_action=LAND,
         otherwise=("or prove it first", "prp smoke && git push"),
     )
 
@@ -240,7 +256,7 @@ def lost(lane: str, state: LaneState) -> UserError:
         "Nothing was pushed.",
         code="lost",
         hint="A hold ends when its time is over (lane.cap in prp.toml), or when somebody breaks it.",
-        next_action="prp land",
+        next_action=LAND,
     )
 
 
@@ -249,7 +265,7 @@ def hook_refused(lane: str, text: str) -> UserError:
         f"a pre-push hook here refused what was to land on {lane}. The lane is given back; nothing was pushed.",
         code="hook",
         hint=_quoted(text),
-        next_action="prp land",
+        next_action=LAND,
     )
 
 
@@ -258,7 +274,7 @@ def remote_refused(lane: str, text: str) -> UserError:
         f"the remote refused the push to {lane}. The lane is given back; nothing landed.",
         code="remote-refused",
         hint=_quoted(text),
-        next_action="prp land",
+        next_action=LAND,
     )
 
 

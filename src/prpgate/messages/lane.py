@@ -115,7 +115,8 @@ def usual_left_s(usual_ms: float, gone_ms: float, ends_s: float) -> float:
 def held(state: LaneState, position: int, reserved_ms: float, again: str = AGAIN) -> UserError:
     wait = free_in_s(state)
     if state.state == "reconciling":
-        first = f"{state.name} is not free: {holder_words(state)}, and the remote could not be asked."
+        asking = f"{inert(state.looker)} is asking the remote" if state.looker else "the remote could not be asked"
+        first = f"{state.name} is not free: {holder_words(state)}, and {asking}."
         return UserError(
             f"{first} {kept(position, reserved_ms)}",
             code="reconciling",
@@ -165,12 +166,12 @@ def closed_by_a_person(lane: str, closing: Closing) -> UserError:
     )
 
 
-def lost(lane: str, state: LaneState | None = None) -> UserError:
+def lost(lane: str, state: LaneState | None = None, again: str = AGAIN) -> UserError:
     now = f"; now it is held by {holder_words(state)}" if state and state.holder else " (was this process stopped?)"
     return UserError(
         f"the lock of {lane} was lost before the push could begin{now}. Nothing was pushed.",
         code="lost",
-        next_action=AGAIN,
+        next_action=again,
     )
 
 
@@ -213,12 +214,12 @@ def deletion(lane: str) -> UserError:
     )
 
 
-def just_adopted(lane: str, wait_s: float) -> UserError:
+def just_adopted(lane: str, wait_s: float, again: str = AGAIN) -> UserError:
     return UserError(
         f"push to {lane} refused: the store was emptied and adopted anew; pushes that were under way then may still "
         f"arrive, so nobody is let go before {clock(wait_s)}. Nothing is lost.",
         code="adopted",
-        next_action=AGAIN,
+        next_action=again,
         when=f"after {clock(wait_s)}",
     )
 

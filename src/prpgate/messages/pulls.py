@@ -49,13 +49,6 @@ def outcome(o: Outcome) -> str | None:
     return f"Landed: #{number}, {count} on {lane}, {as_what}.{tail}"
 
 
-def next_action(o: Outcome) -> str | None:
-    """None: the same as for a push."""
-    if o.job.pull is None:
-        return None
-    return again(o.job.pull) if o.state == "queued" else None
-
-
 # --- which one -------------------------------------------------------------------------------------------------------
 
 

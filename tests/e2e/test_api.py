@@ -98,6 +98,19 @@ def test_a_held_lane_lets_nobody_land(project: Project) -> None:
     ben.git("push")
 
 
+def test_after_a_wipe_the_lane_is_given_to_nobody_for_a_lease(project: Project) -> None:
+    """What held it before may still be pushing."""
+    with prpgate.connect(str(project.ana.path), agent="robo") as api:
+        store = api.session.store()
+        store.be_quiet(60_000)
+        with pytest.raises(UserError, match="adopted anew"), api.hold(wait_s=5):
+            raise AssertionError("held while somebody may be pushing")
+        assert idle(api)
+        store.redis.delete(store.keys.quiet)
+        with api.hold(wait_s=5) as held:
+            assert not held.lost()
+
+
 def test_a_hold_that_is_broken_says_so(project: Project) -> None:
     with prpgate.connect(str(project.ana.path), agent="robo") as api, api.hold(wait_s=5) as held:
         assert api.break_lock(held.lease.fence + 1, "not this one") is False

@@ -146,6 +146,20 @@ def test_the_merge_lock_is_the_lanes_and_only_its_owner_gives_it_back(shims: Pro
     ben.git("push")
 
 
+def test_after_a_wipe_the_merge_lock_is_given_to_nobody_for_a_lease(shims: Project) -> None:
+    said = python(
+        shims.ana,
+        "import asyncio, prpgate\n"
+        "from prpgate.compat import prp_redis\n"
+        "store = prpgate.connect().session.store()\n"
+        "store.be_quiet(60_000)\n"
+        "quiet = asyncio.run(prp_redis.acquire_merge_lock('P2-040'))\n"
+        "store.redis.delete(store.keys.quiet)\n"
+        "print(quiet, asyncio.run(prp_redis.acquire_merge_lock('P2-040')))\n",
+    )
+    assert said.out.split()[-2:] == ["False", "True"], said
+
+
 def test_of_two_scripts_of_one_agent_one_has_the_merge_lock(shims: Project) -> None:
     lock = "import asyncio\nfrom prpgate.compat import prp_redis\n"
     ask = "print(asyncio.run(prp_redis.acquire_merge_lock('P2-040')), flush=True)\n"

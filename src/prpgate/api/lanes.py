@@ -129,7 +129,8 @@ class Lanes(Face):
         """Hold a lane's merge lock for as long as the block lasts: nobody lands meanwhile. Renewed in the background.
 
         Waits in line at most `wait_s` seconds. `stop` may end that from another thread. Raises UserError
-        "held" when the time is over, LaneClosed when the lane takes only fixes. Look at `lost()` before each step that
+        "held" when the time is over, "adopted" when the store was emptied just now, LaneClosed when the lane takes only
+        fixes. Look at `lost()` before each step that
         needs the lock: a hold ends at its cap, when somebody breaks it, or when the store stays away for a lease.
         """
         from .. import land, lane, waiting
@@ -167,6 +168,9 @@ class Lanes(Face):
             raise lane_say.closed(got.state)
         if not isinstance(got, Granted):
             raise say.not_yours(got.state)
+        if (quiet_s := session.store().quiet_s()) > 0:
+            lock.release(got.lease)
+            raise say.just_adopted(lock.lane, quiet_s)
         with Grip(session.config, session.repo.root, session.url, got.lease) as grip:
             try:
                 yield grip

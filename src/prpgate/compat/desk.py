@@ -60,13 +60,14 @@ class Desk:
         own = identity.hold_id(ours, process)
         return ours, mine._replace(ticket=own, hold=own)
 
-    def _left_behind(self, lock: MergeLock, ours: str) -> str | None:
-        """The hold of a process of ours that ended without giving it back; whoever comes for its PRP has it."""
-        holder = lock.state().holder
-        if holder is None or not holder.id.startswith(f"{ours}:"):
+    def _left_behind(self, lock: MergeLock, ours: str) -> tuple[int, str] | None:
+        """Fence and id of the hold of a process of ours that ended without giving it back; whoever comes for its PRP
+        has it. Of one look: the fence of a later one may be somebody else's."""
+        state = lock.state()
+        if state.holder is None or not state.holder.id.startswith(f"{ours}:"):
             return None
-        pid, _, started = holder.id.removeprefix(f"{ours}:").partition(":")
-        return None if identity.alive(identity.Process(int(pid), started)) else holder.id
+        pid, _, started = state.holder.id.removeprefix(f"{ours}:").partition(":")
+        return None if identity.alive(identity.Process(int(pid), started)) else (state.fence, state.holder.id)
 
     def acquire(self, prp_id: str) -> bool:
         s = self.session()
@@ -75,9 +76,12 @@ class Desk:
         if ours in self._held and not self._held[ours].lost():
             return True
         left = self._left_behind(lock, ours)
-        got = lock.resume(lock.state().fence, left) if left else lock.acquire(who, plain=False)
+        got = lock.resume(*left) if left else lock.acquire(who, plain=False)
         if not isinstance(got, Granted):
             lock.leave(who.ticket)
+            return False
+        if s.store().quiet_s() > 0:  # what held the lane before the store was emptied may still be pushing
+            lock.release(got.lease)
             return False
         grip = Grip(s.config, s.repo.root, s.url, got.lease)
         grip.__enter__()
@@ -99,7 +103,7 @@ class Desk:
         if left is None:
             warnings.warn(say.other_owner(holder.agent, s.agent.name), UserWarning, stacklevel=4)
             return False
-        mine = lock.resume(lock.state().fence, left)
+        mine = lock.resume(*left)
         return isinstance(mine, Granted) and lock.release(mine.lease) is not None
 
 

@@ -20,6 +20,16 @@ def not_yours(state: LaneState) -> UserError:
     )
 
 
+def just_adopted(lane: str, wait_s: float) -> UserError:
+    return UserError(
+        f"{lane} is not given yet: the store was emptied and adopted anew, and pushes that were under way then may "
+        f"still arrive until {clock(wait_s)}.",
+        code="adopted",
+        when=f"after {clock(wait_s)}",
+        next_action="prp lock status",
+    )
+
+
 def other_owner(owner: str, asked: str) -> str:
     whose = (
         f"another running process of {owner}, or is held for another PRP"

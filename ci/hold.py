@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from prpgate.config import Config
     from prpgate.gitrepo import Repo
-    from prpgate.lock import Lease, Look
+    from prpgate.lock import Judged, Lease, Look
     from prpgate.smoke import SmokeReport
     from prpgate.store.client import Store
 
@@ -39,6 +39,7 @@ STORE_S = 5.0  # for one answer of the store
 TRIES, PAUSE_S = 3, 2.0  # for the verdict: a store that restarts is back by then
 LANE_EVENTS = ("push", "merge_group", "workflow_dispatch")  # a dispatch stands for a push whose own run never came
 TELL_S = 10.0  # for telling people, after the verdict
+FINAL = (smoke.GREEN, smoke.RED)
 LATER_MOST = 200  # commits after this one that are asked for a green verdict
 
 
@@ -94,6 +95,7 @@ class LaneHold(Hold):
         super().__init__("")
         self.config, self.repo, self.event, self.name, self.head = config, repo, event, name, head
         self.store, self.lock = store, MergeLock(store, name, config.times)
+        self.me = f"ci:{event.run}:{secrets.token_hex(8)}"
         self.tree = repo.tree(head) or ""
         self.steps = smoke.hash_of(config)
         self.spared: verdicts.Known | None = None
@@ -110,24 +112,28 @@ class LaneHold(Hold):
         if self.config.gate == "ci-first" and not awaited and self._green_before():
             self.why = self.stands
         elif self.config.gate in ("ci", "ci-first"):
-            me = f"ci:{self.event.run}:{secrets.token_hex(8)}"
-            who = Who(me, me, AGENT, identity.host(), os.getpid(), "ci", None, self.head)
             # Where a later tip is green already this is old news: it must not hold the lane, nor close it. What is not
             # on the lane (a dispatch can name any commit) is no landing, unless it is the very one that is waited for.
             if not later_green and (in_branch or awaited):
-                answer = self.lock.adopt(
-                    self.head, who, self.event.run_url, self._look(), tree=self.tree, steps=self.steps, klass=KLASS
-                )
-                if isinstance(answer, Granted):
-                    self.lease, self.fence = answer.lease, str(answer.lease.fence)
-                    self.until = time.monotonic() + answer.lease.cap_ms / 1000
-                    self.renewing.start()
+                self.lease = self._take()
+            if self.lease:
+                self.fence = str(self.lease.fence)
+                self.until = time.monotonic() + self.lease.cap_ms / 1000
+                self.renewing.start()
             self.why = say.adopted(self.name, self.fence) if self.lease else say.apart(self.name)
         else:
             self.why = say.gate_none(self.name)
         if in_branch:
             watcher.publish(self.repo, self.config, self.store, self.name, self.head)
         return self
+
+    def _take(self) -> Lease | None:
+        """The lane, if it is this run's to have. Asked again, the same."""
+        who = Who(self.me, self.me, AGENT, identity.host(), os.getpid(), "ci", None, self.head)
+        answer = self.lock.adopt(
+            self.head, who, self.event.run_url, self._look(), tree=self.tree, steps=self.steps, klass=KLASS
+        )
+        return answer.lease if isinstance(answer, Granted) else None
 
     def story(self, line: Timeline) -> None:
         line.read(self.lock, self.head)
@@ -230,17 +236,12 @@ class LaneHold(Hold):
         if self.stands:
             return said
         if self.config.gate in ("ci", "ci-first"):
-            in_branch, later_green = (True, False) if self.lease else self._in_branch()
-            judged = self.lock.verdict(
-                *(self.head, self.tree, self.steps, KLASS, result, self.lease.fence if self.lease else None),
-                in_branch=in_branch,
-                later_green=later_green,
-                by=AGENT,
-                reason=reason,
-                run_url=self.event.run_url,
-                close_after=self.config.close_after,
-                proven=self._proven(result),
-            )
+            judged = self._judged(result, reason, self.lease)
+            if self.lease and result in FINAL and not judged.written and judged.stands not in FINAL:
+                # The lane was lost meanwhile (a pause, `prp lock break`), and nobody has judged this tree: what was
+                # found is as true as what a run finds that never had the lane.
+                in_branch, later_green = self._in_branch()
+                judged = self._judged(result, reason, self._take() if in_branch and not later_green else None)
             self.wanted = judged.again
             said = say.judged(self.name, result, judged)
         if result != smoke.UNKNOWN:
@@ -256,6 +257,19 @@ class LaneHold(Hold):
         if self.config.notifies and result != smoke.UNKNOWN:  # a cancelled run has seconds left
             notify.once(self.repo, self.config, self.store, most_s=TELL_S)
         return said
+
+    def _judged(self, result: str, reason: str, lease: Lease | None) -> Judged:
+        in_branch, later_green = (True, False) if lease else self._in_branch()
+        return self.lock.verdict(
+            *(self.head, self.tree, self.steps, KLASS, result, lease.fence if lease else None),
+            in_branch=in_branch,
+            later_green=later_green,
+            by=AGENT,
+            reason=reason,
+            run_url=self.event.run_url,
+            close_after=self.config.close_after,
+            proven=self._proven(result),
+        )
 
     def _proven(self, result: str) -> int | None:
         """When the run ended that spares this one its steps."""

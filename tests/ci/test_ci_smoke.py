@@ -17,6 +17,7 @@ from prpgate.gitrepo import Repo
 from prpgate.model import ZERO
 from tests.ci.github import LEDGER, NEW, SCRIPT, Github
 from tests.ci.test_smoke import alive, unique_seconds
+from tests.e2e.test_land import until
 from tests.world import World, run
 
 if TYPE_CHECKING:
@@ -332,6 +333,35 @@ def test_the_lock_is_renewed_while_the_steps_run(world: World, server: Server) -
     assert lock.state().state == "free"
     assert lock.standing(*github.key(head)) is not None
     assert [e.detail for e in lock.log(20) if e.event == "verdict"] == ["green"]
+
+
+@pytest.mark.parametrize("how", ["broken", "broken and another lands", "its lease ran out"])
+def test_the_red_of_a_run_that_lost_the_lane_closes_it_all_the_same(world: World, server: Server, how: str) -> None:
+    """Nobody else has judged the tree: it is no secret that it is red."""
+    go = world.folder / "go"
+    step = f"echo begun; while [ ! -e {go} ]; do sleep 0.05; done; exit 1"
+    github = Github(world, f"run = '{step}'", gate="ci", more="lane.red_retries = 0\nlane.ci_lease = 2")
+    lock = github.use(server)
+    head = github.land(lock, "P1-001: work", {"b": "b\n"})
+    process = github.start(github.checkout(head), "push", {"before": github.base}, head)
+    wait_for("begun", process)
+    if how == "its lease ran out":
+        process.send_signal(signal.SIGSTOP)
+        until(lambda: lock.state().phase == "landed", "its lease is over")
+        process.send_signal(signal.SIGCONT)
+    else:
+        lock.break_(lock.state().fence, "carol", "it hangs")
+        stands = lock.standing(*github.key(head))
+        assert stands is not None and stands.result == "unknown"
+    if how == "broken and another lands":
+        github.land(lock, "P1-001: on top of it", {"c": "c\n"})
+    go.touch()
+    assert github.end(process).code == 1
+    closed, record, stands = lock.state().closed, lock.record(head), lock.standing(*github.key(head))
+    assert closed is not None and closed.culprit_sha == head
+    assert stands is not None and stands.result == "red"
+    assert record is not None and (record.verdict, record.unproven) == ("red", False)
+    assert lock.state().phase == ("landed" if how == "broken and another lands" else None)
 
 
 def test_a_run_beside_the_lane_gives_its_verdict_all_the_same(world: World, server: Server) -> None:

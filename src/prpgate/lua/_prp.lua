@@ -169,9 +169,13 @@ local function fits(id, line, top)
   return line.on == (top and top.seal or '') and line.number > tonumber(redis.call('HGET', maxrev, id) or '0')
 end
 
--- A chain that does not stand is replaced.
+-- A chain that does not stand is replaced; the answer has it (JSON), for who finds that the line cannot be written.
+local replaced
 local function issue(id, line, chain, stands)
-  if not stands then chain = {} end
+  if not stands then
+    replaced = #chain > 0 and cjson.encode(chain) or nil
+    chain = {}
+  end
   line.at = now
   chain[#chain + 1] = line
   put_chain(id, chain)
@@ -273,7 +277,7 @@ local function answer(ok, code, more)
   if fresh[pending] then fresh[pending] = redis.call('HLEN', pending) == 0 end
   for id in pairs(touched) do index(id) end
   local out = more or {}
-  out.ok, out.code, out.now = ok, code, now
+  out.ok, out.code, out.now, out.replaced = ok, code, now, replaced
   return cjson.encode(out)
 end
 

@@ -57,6 +57,10 @@ def name_too_long(name: str, source: str, most: int) -> UsageError:
     )
 
 
+def no_box(given: str, known: Sequence[str]) -> UsageError:
+    return UsageError(f"{inert(given)} is no box ({', '.join(known)}).", code="usage", next_action="prp inbox")
+
+
 def bad_priority(given: str, known: Sequence[str]) -> UsageError:
     from difflib import get_close_matches
 

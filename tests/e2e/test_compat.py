@@ -107,6 +107,22 @@ def test_its_messages_wait_until_they_are_taken(shims: Project) -> None:
     assert said.out.split() == ["2", "[]"]
 
 
+def test_who_waits_for_messages_keeps_no_other_call_of_the_process_waiting(shims: Project) -> None:
+    ben = shims.join("ben")
+    said = python(
+        ben,
+        "import asyncio, prpgate\nfrom prpgate.compat import RedisMessageBus, agent_redis\n"
+        "def asleep():\n    with prpgate.connect() as project:\n"
+        "        while not project.session.store().redis.info('clients')['blocked_clients']: pass\n"
+        "async def go():\n    bus = RedisMessageBus()\n    waiting = asyncio.create_task(bus.receive(None))\n"
+        "    await asyncio.to_thread(asleep)\n"
+        "    print(await asyncio.wait_for(agent_redis.heartbeat('ben'), 60), waiting.done(), flush=True)\n"
+        "    def send():\n        with prpgate.connect(agent='ana') as ana: ana.send('ben', 'go on')\n"
+        "    await asyncio.to_thread(send)\n    print([m['message'] for m in await waiting])\nasyncio.run(go())\n",
+    )
+    assert said.out.splitlines() == ["True False", "['go on']"]
+
+
 def test_the_merge_lock_is_the_lanes_and_only_its_owner_gives_it_back(shims: Project) -> None:
     ben = shims.join("ben")
     lock = "import asyncio\nfrom prpgate.compat import prp_redis\nasync def go():\n"

@@ -118,8 +118,10 @@ class Project:
             if doing.exception() is None:
                 from .claims import give_back
 
-                ctx, got = self._project.session.context(), doing.result().prp.id
-                await settled(asyncio.get_running_loop().run_in_executor(self._thread, give_back, ctx, got))
+                def back() -> None:
+                    give_back(self._project.session.context(), doing.result().prp.id)
+
+                await settled(asyncio.get_running_loop().run_in_executor(self._thread, back))
             raise
 
     async def release(self, id: str, note: str = "") -> Done:

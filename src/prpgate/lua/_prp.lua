@@ -213,7 +213,14 @@ local function many()
   end
 end
 
+-- One that is done and has no further id is in no other key of an index that is new: it need not be read.
+local function only_done(text)
+  return fresh[abouts] and fresh[briefs] and fresh[pending] and fresh[marks]
+    and string.find(text, '^{"letter":"[DX]"') and string.find(text, '"ids":%["[^"\\]*"%]')
+end
+
 local function about_recorded(id, text)
+  if only_done(text) then return write_many(abouts, id, text) end
   local old = not fresh[abouts] and get(abouts, id)
   for n, name in ipairs(old and old.ids or {}) do
     local rest = {}

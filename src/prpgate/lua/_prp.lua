@@ -208,7 +208,7 @@ local function flush()
 end
 
 local function many()
-  for _, key in ipairs({ pending, briefs, abouts, marks, unproven, maxrev }) do
+  for _, key in ipairs({ pending, briefs, abouts, marks, unproven, maxrev, landed }) do
     fresh[key] = redis.call('HLEN', key) == 0
   end
 end

@@ -32,7 +32,9 @@ for i = 4, #ARGV, 3 do
   else write_many(recorded, ARGV[i], ARGV[i + 1]) end
   about_recorded(ARGV[i], ARGV[i + 2])
 end
-for seal, flag in pairs(plan.flags) do redis.call('HSETNX', landed, seal, flag) end
+for seal, flag in pairs(plan.flags) do
+  if fresh[landed] then write_many(landed, seal, flag) else redis.call('HSETNX', landed, seal, flag) end
+end
 for id, number in pairs(plan.maxrev) do
   local known = fresh[maxrev] and 0 or tonumber(redis.call('HGET', maxrev, id) or '0')
   if number > known then write_many(maxrev, id, number) end

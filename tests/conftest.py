@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.world import Server, World, run
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
     from xdist.remote import Producer
     from xdist.scheduler import Scheduling
+
+# The same examples in each run, on a slow machine as well; --hypothesis-profile explore tries others.
+settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("same")
 
 
 @pytest.hookimpl(optionalhook=True)

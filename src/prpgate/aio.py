@@ -108,15 +108,20 @@ class Project:
         return await self._do(self._project.renew, id)
 
     async def claim_next(self, domain: str | None = None) -> Done:
-        """Cancelled when it has just got one, it gives that back: nobody would know of it."""
+        """Cancelled when it has just got one, it gives that back: nobody would know of it. What was handed over to this
+        agent stays its own, as it was before."""
         doing = asyncio.get_running_loop().run_in_executor(self._thread, self._project.claim_next, domain)
         try:
             return await asyncio.shield(doing)
         except asyncio.CancelledError:
             await settled(doing)
             if doing.exception() is None:
-                got = doing.result().prp.id
-                await settled(asyncio.get_running_loop().run_in_executor(self._thread, self._project.release, got))
+                from .claims import give_back
+
+                def back() -> None:
+                    give_back(self._project.session.context(), doing.result().prp.id)
+
+                await settled(asyncio.get_running_loop().run_in_executor(self._thread, back))
             raise
 
     async def release(self, id: str, note: str = "") -> Done:

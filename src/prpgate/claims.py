@@ -56,9 +56,9 @@ def domain_of(ctx: Context, name: str | None) -> tuple[str, ...]:
     return ctx.config.domains[name]
 
 
-def choice(ctx: Context, domain: str | None = None) -> Choice:
-    """What `prp next` shows, in one call of the store's script and one reading of those PRPs."""
-    answer = picking.ask(ctx, "list", domain=domain_of(ctx, domain))
+def choice(ctx: Context, domain: str | None = None, most: int = picking.MOST) -> Choice:
+    """What `prp next` shows, in one call of the store's script and one reading of those PRPs: `most` of each kind."""
+    answer = picking.ask(ctx, "list", domain=domain_of(ctx, domain), most=most)
     ready, waiting = picking.many(answer["ready"]), picking.many(answer["waiting"])
     claimed = picking.many(answer["claimed"])
     state = live.read_some(ctx.store, [row[0] for row in (*ready, *waiting, *claimed)])
@@ -83,19 +83,21 @@ def unvalidated(ctx: Context, found: Choice) -> str | None:
 def claim_next(ctx: Context, domain: str | None = None) -> Done:
     """Pick the best PRP that is to be had, and start it: of several racers each gets another one.
 
-    The store's script picks and reserves in one step (picking.RESERVE_S); the line, which only this working tree can
-    carry, completes it. What has no current line here is passed over. Raises UserError when there is none.
+    What was handed over to this agent comes first. The store's script picks and reserves in one step
+    (picking.RESERVE_S); the line, which only this working tree can carry, completes it. What has no current line here
+    is passed over. Raises UserError when there is none.
     """
     globs, notes = domain_of(ctx, domain), milestone.freshen(ctx)
     skip: list[str] = []
     stale: list[str] = []
     for _ in range(TRIES):
-        answer = picking.ask(ctx, "claim", domain=globs, skip=skip)
+        answer = picking.ask(ctx, "claim", domain=globs, asked=domain is not None, skip=skip)
         if answer["code"] == "limit":
             raise say.full(picking.many(answer["general"]), answer["now"])
         if not answer["ok"]:
             raise say.none_ready(picking.many(answer["passed"]), int(answer["more"]), answer["now"], stale)
-        if not _current(ctx, [(answer["id"], answer["seals"])]):
+        given = answer["code"] == "handed-over"  # claim and line are there already
+        if not given and not _current(ctx, [(answer["id"], answer["seals"])]):
             listed = picking.many(picking.ask(ctx, "list", domain=globs)["ready"])
             current = _current(ctx, listed)
             stale = [answer["id"], *(i for i, _ in listed if i not in current)]
@@ -104,13 +106,20 @@ def claim_next(ctx: Context, domain: str | None = None) -> Done:
         try:
             done = milestones.start(ctx, answer["id"], picked=True)
         except UserError as e:
-            milestone.call(ctx, "prp_release", answer["id"], milestone.me(ctx, answer["id"]), "")
+            if not given:
+                milestone.call(ctx, "prp_release", answer["id"], milestone.me(ctx, answer["id"]), "")
             if e.code not in LOST:
                 raise
             skip.append(answer["id"])
             continue
         return done._replace(notes=[*notes, *done.notes, *([say.passed_stale(stale)] if stale else [])])
     raise words.busy("what is next")
+
+
+def give_back(ctx: Context, id: str) -> None:
+    """Release what `claim_next` picked, and nobody will hear of. What was handed over to this agent stays its own."""
+    if [line.verb for line in milestone.now(ctx, id).chain[-1:]] == ["start"]:
+        release(ctx, id)
 
 
 def _current(ctx: Context, rows: Iterable[tuple[str, Sequence[str]]]) -> list[str]:

@@ -310,8 +310,8 @@ def parse(text: str, source: str) -> Config:
         if not NAME.fullmatch(name) or ".." in name:
             raise r.wrong(option, name, "a name that git could have")
     path = r.text("ledger.path", "prps/")
-    if path.startswith("/") or ".." in path.split("/") or not path:
-        raise r.wrong("ledger.path", path, "a path inside the repository")
+    if path.startswith("/") or ".." in path.split("/") or path in ("", FILE):
+        raise r.wrong("ledger.path", path, f"a path inside the repository, and not {FILE}")
     docs = r.text("ledger.docs", "")
     candidates = r.text("lane.candidates", "prp-lane/")
     if not CANDIDATES.fullmatch(candidates):

@@ -125,6 +125,15 @@ def unlanded_paths(repo: Repo, tip: str, head: str) -> list[str]:
     return sorted({p.decode("utf-8", "surrogateescape").lstrip("\n") for p in out.split(b"\0") if p.strip()})
 
 
+def red(store: Store, tree: str) -> dict[str, Any] | None:
+    """The newest red verdict on a tree, whatever its steps and class; None: there is none. Raises StoreDown."""
+    client: Any = store.redis
+    with store.faults():
+        texts = [text for _, text in client.hscan_iter(store.keys.verdicts, match=f"{tree}:*", count=1000)]
+    found = [one for one in map(json.loads, texts) if one.get("result") == "red"]
+    return max(found, key=lambda one: float(one.get("at") or 0), default=None)
+
+
 def waiting(store: Store) -> list[str]:
     """Ids of the complete lines that have landed and wait for a green verdict."""
     client: Any = store.redis

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from redis.exceptions import NoScriptError
 
 from . import record
-from .model import COMPLETE, DEPRECATED, IN_PROGRESS, NEW, VALIDATED, Prp
+from .model import COMPLETE, IN_PROGRESS, NEW, VALIDATED, Prp
 from .scopes import Held
 from .store import scripts
 from .store.keys import script_keys as script_keys
@@ -308,30 +308,6 @@ def exclusive(state: State, agent: str) -> list[Held]:
     return [
         Held(now_s + c.deadline_s, p.id, c.agent, glob, now_s + c.over_s) for p, c in others for glob in c.exclusive
     ]
-
-
-def ready(state: State, config: Config) -> list[tuple[PrpState, str | None]]:
-    """What can be started, best first, then what cannot and why: by priority, then id.
-
-    Those in progress without a live claim come after the validated ones: they wait for somebody to take them over.
-    """
-    from .messages import prps as say
-
-    found: list[tuple[PrpState, str | None]] = []
-    known = names(state)
-    for p in state.prps.values():
-        if p.status in (COMPLETE, DEPRECATED) or (p.claim and p.claim.live) or p.phase is not None:
-            continue
-        why = None
-        if p.status not in (VALIDATED, IN_PROGRESS):
-            why = say.not_ready(p.status)
-        else:
-            done = (COMPLETE, DEPRECATED)
-            waiting = [d for d in p.depends_on if d not in known or state.prps[known[d]].status not in done]
-            if waiting:
-                why = say.waits_for(waiting)
-        found.append((p, why))
-    return sorted(found, key=lambda x: (x[1] is not None, x[0].status != VALIDATED, x[0].priority, x[0].id))
 
 
 def names(state: State) -> dict[str, str]:

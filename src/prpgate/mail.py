@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .registry import Me
     from .store.client import Store
 
+BOXES = ("unread", "read", "sent")
 PRIORITIES = ("low", "normal", "high", "urgent")
 MOST_BYTES = 16 * 1024  # of one message, as UTF-8
 OWN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # no colon: prpgate's own messages have one in theirs
@@ -135,10 +136,12 @@ def _check(to: str, text: str, priority: str) -> None:
 
 
 def inbox(store: Store, caller: Me, which: str = "unread", most: int = PAGE) -> Inbox:
-    """Messages to the caller, or ("sent") from it. Changes none of them. Raises StoreDown.
+    """Messages to the caller, or ("sent") from it. Changes none of them. Raises StoreDown, UsageError.
 
     `which`: "unread", urgent ones first, then the oldest; "read" and "sent", the newest first.
     """
+    if which not in BOXES:
+        raise say.no_box(which, BOXES)
     args: list[str | int] = [caller.told(), registry.dump(list(caller.roles)), which, most]
     answer = store.run("msg_inbox", live.script_keys(store.keys), args)
     own, shared = answer["after"]

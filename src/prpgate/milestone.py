@@ -293,7 +293,8 @@ def undo(ctx: Context, before: PrpState, key: str, answer: dict[str, Any]) -> No
     """The line could not be written: the store is again as it was before the milestone."""
     after = None if answer["state"] in ("D", "X") else answer.get("claim")
     was = before.claim.raw if before.claim and not before.claim.reserved else ""
-    call(ctx, "prp_undo", before.id, key, str(int(after["fence"])) if after else "", was)
+    fence = str(int(after["fence"])) if after else ""
+    call(ctx, "prp_undo", before.id, key, fence, was, answer.get("replaced", ""))
 
 
 def keep_claim(ctx: Context, prp_id: str, answer: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from .live import Line, PrpState
 from .messages import evidence as words
 from .messages import prps as say
 from .milestone import GROUP, TRIES, Context, Done, Look
-from .model import COMPLETE, IN_PROGRESS, NEW, VALIDATED
+from .model import COMPLETE, DEPRECATED, IN_PROGRESS, NEW, VALIDATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .live import State
 
 COMPLETING_S = 24 * 3600  # how long a completion may wait for its landing
+FIXES = "fixes"  # the field of a PRP that was made for a red commit
 NO_EVIDENCE = {"github_commit": None, "ci_run_url": None, "verdict": None}
 
 
@@ -41,10 +42,12 @@ def new(
     id: str | None = None,
     *,
     place: Callable[[str, str, dict[str, Any]], None] | None = None,
+    more: dict[str, Any] | None = None,
 ) -> Done:
     """Add a PRP to the ledger, as `new`. Without an id it gets the next free one.
 
-    `place(file, id, fields)` writes the entry where it belongs; without it, it is added behind the others.
+    `place(file, id, fields)` writes the entry where it belongs; without it, it is added behind the others. `more`:
+    fields that no milestone touches.
     """
     title = " ".join(title.split())
     if not title:
@@ -70,7 +73,7 @@ def new(
         with ctx.store.faults():
             number = int(ctx.store.redis.hget(ctx.store.keys.maxrev, prp_id) or 0) + 1
         key = seal.compute(prp_id, number, {"status": NEW})
-        fields = {"title": title, "status": NEW, "rev": key, **({"doc": doc} if doc else {})}
+        fields = {"title": title, "status": NEW, "rev": key, **({"doc": doc} if doc else {}), **(more or {})}
         ledger_edit.add(tree.files.get(file), file, prp_id, fields)  # what cannot be written is found out first
         line = Line(key, number, NEW, False, fields, "", ctx.agent.name, ctx.repo.branch or "", "new")
         answer = milestone.call(ctx, "prp_new", prp_id, live.dump_line(line), milestone.me(ctx, prp_id))
@@ -81,10 +84,32 @@ def new(
         try:
             (place or partial(_add, ctx))(file, prp_id, fields)
         except UserError:
-            milestone.call(ctx, "prp_undo", prp_id, key, "", "")
+            milestone.call(ctx, "prp_undo", prp_id, key, "", "", answer.get("replaced", ""))
             raise
         return Done(milestone.now(ctx, prp_id), file, False, notes)
     raise say.busy(title)
+
+
+def new_fix(ctx: Context, rev: str, title: str = "", doc: str | None = None, id: str | None = None) -> Done:
+    """Add a PRP that mends a commit whose smoke gate is red; its field `fixes` names the commit.
+
+    Raises UserError where nothing red is known of the commit, and where somebody made such a PRP that is not done yet.
+    """
+    sha = ctx.repo.sha(f"{rev}^{{commit}}")
+    if sha is None:
+        raise words.no_commit(rev)
+    verdict = evidence.red(ctx.store, ctx.repo.tree(sha) or "")
+    if verdict is None:
+        raise words.not_red(sha)
+    milestone.freshen(ctx)
+    tree = ledger.load(ctx.repo, ctx.config, None)
+    for p in live.read(ctx.store, ctx.config).prps.values():
+        cut_off = _my_draft(ctx, p) and p.id not in tree.prps
+        if p.fields.get(FIXES) == sha and p.status not in (COMPLETE, DEPRECATED) and not cut_off:
+            raise words.is_being_fixed(p.id, sha)
+    subject = ctx.repo.text("log", "-1", "--no-show-signature", "--format=%s", sha)
+    more = {FIXES: sha, "notes": words.fix_notes(verdict.get("run_url") or "")}
+    return new(ctx, title or words.fix_title(sha, subject), doc, id, more=more)
 
 
 def _ever(ctx: Context) -> set[str]:

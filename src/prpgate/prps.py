@@ -17,6 +17,7 @@ from .claims import (
     claim_next,
     deprecate,
     domain_of,
+    give_back,
     handover,
     note,
     phase,
@@ -28,9 +29,9 @@ from .claims import (
 )
 from .evidence import Recorded, note_verdict
 from .lines import agreement, foreign_lines, prps_of_range
-from .live import Claim, Line, Note, PrpState, State, exclusive, is_empty, notes, open_ids, read, read_some, ready
+from .live import Claim, Line, Note, PrpState, State, exclusive, is_empty, notes, open_ids, read, read_some
 from .milestone import Context, Done
-from .milestones import complete, complete_undo, new, renew, reopen, start, validate
+from .milestones import complete, complete_undo, new, new_fix, renew, reopen, start, validate
 from .sync import SyncReport, sync
 
 __all__ = [
@@ -57,10 +58,12 @@ __all__ = [
     "domain_of",
     "exclusive",
     "foreign_lines",
+    "give_back",
     "graph",
     "handover",
     "is_empty",
     "new",
+    "new_fix",
     "note",
     "note_verdict",
     "notes",
@@ -69,7 +72,6 @@ __all__ = [
     "prps_of_range",
     "read",
     "read_some",
-    "ready",
     "release",
     "renew",
     "reopen",

@@ -87,7 +87,8 @@ def apply(ctx: Context, step: Step) -> str | None:
     except UserError:
         claim = answer.get("claim")
         was = before.claim.raw if before and before.claim else ""
-        ctx.store.run("prp_undo", keys, [step.id, step.line.seal, str(int(claim["fence"])) if claim else "", was])
+        fence = str(int(claim["fence"])) if claim else ""
+        ctx.store.run("prp_undo", keys, [step.id, step.line.seal, fence, was, answer.get("replaced", "")])
         raise
 
 

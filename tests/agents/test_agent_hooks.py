@@ -340,6 +340,10 @@ def test_a_session_hears_what_it_holds_what_is_unread_and_the_lane(refusing: tup
     assert "main: closed by ana (the \\x1b[31mrelease\\x1b[0m is cut); only fixes land; free." in told
     assert "lunch" not in told, "what others write is read with prp inbox, as theirs"
     assert len(told) < 1_500
+    made = json.loads(ben.prp("new", "Not on the lane yet", "--json").out)["prp"]["id"]
+    ben.prp("validate", made)
+    ben.prp("start", made)
+    assert f'You hold {made} "Not on the lane yet"' in session(ben)
 
 
 def test_a_session_under_a_persons_name_is_told_to_take_its_own(refusing: tuple[Project, Clone]) -> None:

@@ -149,6 +149,8 @@ def test_prp_toml_that_is_broken_names_the_place(repo: Path) -> None:
     done = prp(repo, "list", ok=False)
     assert done.code == 2
     assert "prp.toml: gate = 'perhaps' is not one of none, local, ci" in done.err
+    (repo / "prp.toml").write_text('project = "a/b"\nledger.path = "prp.toml"\n')
+    assert "a path inside the repository, and not prp.toml" in prp(repo, "list", ok=False).err
     (repo / "prp.toml").write_text("project = \n")
     done = prp(repo, "list", ok=False)
     assert done.code == 2
@@ -209,7 +211,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(tmp_path: Path) -> None:
     assert first.startswith("1. ")
     time.sleep(1)
     os.killpg(demo.pid, signal.SIGINT)
-    out, err = demo.communicate(timeout=20)
+    out, err = demo.communicate(timeout=60)
     assert demo.returncode == 130, (out, err)
     assert "Traceback" not in err
 

@@ -267,6 +267,17 @@ def test_async_has_every_verb() -> None:
     assert verbs(prpgate.Project) - only_here == verbs(prpgate.aio.Project)
 
 
+def test_what_is_ready_is_what_would_be_picked(project: Project) -> None:
+    with prpgate.connect(str(project.ana.path), agent="robo") as robo:
+        first, then, last = (p.id for p in robo.ready().prps[:3])
+        robo.block(first, "the licence is missing")
+        robo.assign(then, "helga")
+        assert [p.id for p in robo.ready().prps][:1] == [last]
+        why = {p.id: text for p, text in robo.ready().waiting}
+        assert "the licence is missing" in why[first] and "helga" in why[then]
+        assert robo.claim_next().prp.id == last
+
+
 def test_claims_and_messages(project: Project) -> None:
     ben = project.join("ben")
     with (
@@ -286,6 +297,9 @@ def test_claims_and_messages(project: Project) -> None:
         assert found is not None
         assert [(m.sender, m.text) for m in found.messages] == [("helga", "take this one")]
         assert robo.acknowledge([m.id for m in found.messages]).unread == 0
+        assert [m.text for m in robo.inbox("read").messages] == ["take this one"]
+        with pytest.raises(UserError, match="unread, read, sent"):
+            robo.inbox("all")
         assert {a.name for a in robo.agents()} >= {"robo", "helga"}
         assert robo.why("P2-020")
         assert robo.verify("P2-020")
@@ -303,6 +317,25 @@ def test_a_cancelled_pick_gives_back_what_it_got(project: Project, after_s: floa
             with contextlib.suppress(asyncio.CancelledError):
                 got = [(await task).prp.id]  # it was done before
             assert [p.id for p in await api.prps() if p.claim] == got
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.1])
+def test_a_cancelled_pick_of_what_was_handed_over_leaves_it_ones_own(project: Project, after_s: float) -> None:
+    with prpgate.connect(str(project.ana.path), agent="helga") as helga:
+        given = helga.claim_next().prp.id
+        helga.handover(given, "robo", force=True)
+
+    async def work() -> None:
+        async with prpgate.aio.connect(str(project.ana.path), agent="robo") as api:
+            task = asyncio.create_task(api.claim_next())
+            await asyncio.sleep(after_s)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            claim = (await api.prp(given)).claim
+            assert claim is not None and claim.agent == "robo"
 
     asyncio.run(work())
 

@@ -107,6 +107,22 @@ def test_its_messages_wait_until_they_are_taken(shims: Project) -> None:
     assert said.out.split() == ["2", "[]"]
 
 
+def test_who_waits_for_messages_keeps_no_other_call_of_the_process_waiting(shims: Project) -> None:
+    ben = shims.join("ben")
+    said = python(
+        ben,
+        "import asyncio, prpgate\nfrom prpgate.compat import RedisMessageBus, agent_redis\n"
+        "def asleep():\n    with prpgate.connect() as project:\n"
+        "        while not project.session.store().redis.info('clients')['blocked_clients']: pass\n"
+        "async def go():\n    bus = RedisMessageBus()\n    waiting = asyncio.create_task(bus.receive(None))\n"
+        "    await asyncio.to_thread(asleep)\n"
+        "    print(await asyncio.wait_for(agent_redis.heartbeat('ben'), 60), waiting.done(), flush=True)\n"
+        "    def send():\n        with prpgate.connect(agent='ana') as ana: ana.send('ben', 'go on')\n"
+        "    await asyncio.to_thread(send)\n    print([m['message'] for m in await waiting])\nasyncio.run(go())\n",
+    )
+    assert said.out.splitlines() == ["True False", "['go on']"]
+
+
 def test_the_merge_lock_is_the_lanes_and_only_its_owner_gives_it_back(shims: Project) -> None:
     ben = shims.join("ben")
     lock = "import asyncio\nfrom prpgate.compat import prp_redis\nasync def go():\n"
@@ -158,6 +174,34 @@ def test_after_a_wipe_the_merge_lock_is_given_to_nobody_for_a_lease(shims: Proje
         "print(quiet, asyncio.run(prp_redis.acquire_merge_lock('P2-040')))\n",
     )
     assert said.out.split()[-2:] == ["False", "True"], said
+
+
+def test_giving_the_merge_lock_back_while_somebody_waits_is_told_as_it_is(shims: Project) -> None:
+    ben = shims.join("ben")
+    lock = "import asyncio\nfrom prpgate.compat import prp_redis\n"
+    scripts = {
+        shims.ana: lock + "print(asyncio.run(prp_redis.acquire_merge_lock('P2-040')), flush=True)\ninput()\n"
+        "print(asyncio.run(prp_redis.release_merge_lock('P2-040')), flush=True)\n",
+        ben: "import prpgate\nwith prpgate.connect() as project, project.hold(wait_s=60):\n    print('held')\n",
+    }
+    running = []
+    try:
+        for clone, code in scripts.items():
+            command = [sys.executable, "-W", "ignore", "-c", code]
+            env = {**os.environ, **clone.env}
+            pipe = subprocess.PIPE
+            running.append(subprocess.Popen(command, cwd=clone.path, env=env, text=True, stdin=pipe, stdout=pipe))
+            if clone is shims.ana:
+                assert running[0].stdout is not None and running[0].stdout.readline().strip() == "True"
+        until = time.monotonic() + 60
+        while not json.loads(ben.prp("lock", "status", "--json").out)["lanes"][0]["queue"]:
+            assert time.monotonic() < until
+        assert running[0].communicate("\n", timeout=60)[0].strip() == "True"
+        assert running[1].communicate(timeout=60)[0].strip() == "held"
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
 
 
 def test_of_two_scripts_of_one_agent_one_has_the_merge_lock(shims: Project) -> None:

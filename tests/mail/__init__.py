@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from prpgate import config as configuration
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
 PROJECT = "example/mail"
 CONFIG = configuration.parse(f'project = "{PROJECT}"\n', "prp.toml")
+
+
+def asleep(server: Server) -> None:
+    """Wait until somebody waits in a blocking call: whoever begun to listen has looked, and found nothing."""
+    client, until = server.redis(), time.monotonic() + 60
+    while not int(client.info("clients")["blocked_clients"]):
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 class Post:

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from prpgate import events, mail, registry
-from tests.mail import CONFIG, Post
+from tests.mail import CONFIG, Post, asleep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,16 +95,17 @@ def test_ten_senders_five_receivers_killed_and_the_store_restarted(server: Serve
     senders = {f"s{n}": begin(SENDER, server, f"s{n}", tmp_path / f"s{n}", "30", *names, "@all") for n in range(10)}
     kills = 0
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 75
         restarted = False
         while any(p.poll() is None for p in senders.values()) or kills < 12:
             assert time.monotonic() < until
             time.sleep(0.25)
-            victim = chance.choice(names)
-            receivers[victim].kill()
-            receivers[victim].wait(10)
-            kills += 1
-            receivers[victim] = begin(RECEIVER, server, victim, tmp_path / victim)
+            if kills < 40:  # beginning anew leaves a slow machine little time for the senders
+                victim = chance.choice(names)
+                receivers[victim].kill()
+                receivers[victim].wait(10)
+                kills += 1
+                receivers[victim] = begin(RECEIVER, server, victim, tmp_path / victim)
             if not restarted and sum(len(notes(tmp_path / s)) for s in senders) > 60:
                 server.stop(signal.SIGKILL)
                 time.sleep(0.6)
@@ -195,10 +196,8 @@ def test_a_listener_waits_for_a_store_that_comes_back(server: Server, tmp_path: 
     path = tmp_path / "ben"
     listener = begin(LISTENER, server, "ben", path)
     try:
-        until = time.monotonic() + 30
-        while not _blocked(server):
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        asleep(server)
+        until = time.monotonic() + 60
         server.stop(signal.SIGKILL)
         while not notes(path):
             assert (time.monotonic() < until, listener.poll()) == (True, None)
@@ -210,7 +209,3 @@ def test_a_listener_waits_for_a_store_that_comes_back(server: Server, tmp_path: 
         listener.kill()
         listener.wait(10)
     assert notes(path) == [{"away": True}, {"got": "m-1"}]
-
-
-def _blocked(server: Server) -> bool:
-    return int(server.redis().info("clients")["blocked_clients"]) > 0

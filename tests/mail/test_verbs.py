@@ -6,11 +6,11 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.mail import asleep
 from tests.prps import LEDGER, OLD, TOML
 from tests.world import Clone, World, run
 
@@ -136,14 +136,14 @@ def test_a_push_to_a_lane_is_a_sign_of_life(desks: tuple[Clone, Clone], server: 
     assert "ben" in [a["name"] for a in ask(ana, "agents")["agents"]]
 
 
-def test_listen_ends_with_what_comes_with_75_or_with_ctrl_c(desks: tuple[Clone, Clone]) -> None:
+def test_listen_ends_with_what_comes_with_75_or_with_ctrl_c(desks: tuple[Clone, Clone], server: Server) -> None:
     ana, ben = desks
     done = ben.prp("listen", "--timeout", "0.2", "--json", ok=False)
     assert (done.code, json.loads(done.out)["error"]["code"]) == (75, "nothing")
     listener = begin(ben, "listen", "--ack", "--json")
-    time.sleep(1)
+    asleep(server)
     ana.prp("send", "ben", "wake up")
-    out, err = listener.communicate(timeout=20)
+    out, err = listener.communicate(timeout=60)
     assert listener.returncode == 0, err
     assert [m["text"] for m in json.loads(out)["messages"]] == ["wake up"]
     assert ask(ben, "inbox")["unread"] == 0
@@ -152,7 +152,7 @@ def test_listen_ends_with_what_comes_with_75_or_with_ctrl_c(desks: tuple[Clone, 
         assert listener.stderr is not None
         assert listener.stderr.readline() == "Listening; Ctrl-C ends it.\n"
         listener.send_signal(number)
-        out, err = listener.communicate(timeout=20)
+        out, err = listener.communicate(timeout=60)
         assert (listener.returncode, out, err) == (130, "", "prp: stopped\n")
 
 
@@ -173,7 +173,7 @@ def test_watch_shows_the_past_then_what_happens_and_ends_clean(desks: tuple[Clon
     assert [line["to"] for line in lines if line["event"] == "message"] == ["ben"]
     assert ("started", "P1-003", "ana") in [(e["event"], e["prp"], e["agent"]) for e in lines]
     watcher.send_signal(signal.SIGINT)
-    out, err = watcher.communicate(timeout=20)
+    out, err = watcher.communicate(timeout=60)
     assert (watcher.returncode, out) == (130, ""), err
     assert "Traceback" not in err
     last = next(e["id"] for e in lines if e["event"] == "validated")
@@ -181,7 +181,7 @@ def test_watch_shows_the_past_then_what_happens_and_ends_clean(desks: tuple[Clon
     assert again.stdout is not None
     assert "P1-003  started  ana" in again.stdout.readline()
     again.send_signal(signal.SIGTERM)
-    again.communicate(timeout=20)
+    again.communicate(timeout=60)
     assert again.returncode == 130
 
 
@@ -195,11 +195,17 @@ def test_hostile_text_steers_no_terminal(desks: tuple[Clone, Clone]) -> None:
         assert not set(done.text) & {"\x1b", "\x07", "\u202e", "\u200f", "\r"}, done
     lines = ben.prp("inbox").out.splitlines()
     assert "  | ana  urgent  forged header\\x0d" + "y" * 10_000 in lines
+    ana.prp("note", "P1-003", "the last")
     watcher = begin(ben, "watch", "--since", "1h")
-    time.sleep(4)
+    assert watcher.stdout is not None
+    out = ""
+    while "the last" not in out:
+        line = watcher.stdout.readline()
+        assert line, "the watcher ended"
+        out += line
     watcher.send_signal(signal.SIGINT)
-    out, _ = watcher.communicate(timeout=20)
-    assert "message" in out
+    out += watcher.communicate(timeout=60)[0]
+    assert out.count("message") > 1
     assert not set(out) & {"\x1b", "\r"}
 
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 PUSHES = 5
 WAITING = ("none-ready", "limit", "stale-line", "busy", "changed-underneath")
-LOST = ("claimed", "not-claimed", "stale-fence")  # the lease ended while we stood in line: somebody else's now
+# The lease ended while we stood in line: somebody else's now, or somebody has brought it further.
+LOST = ("claimed", "not-claimed", "stale-fence", "not-started", "in-progress", "landed", "complete")
 
 
 class Given:

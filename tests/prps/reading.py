@@ -311,7 +311,11 @@ class Reading:
         return TAKEN
 
     def next(self, me: Me, entries: Mapping[str, Entry]) -> str | None:
-        """What `next --claim` picks: validated ones first, then those that nobody has; by priority, then id."""
+        """What `next --claim` picks: what was handed over to one first, then validated ones, then those that nobody
+        has; by priority, then id."""
+        given = [(c.fence, i) for i in self.claims if (c := self.claim(i)) and (c.agent, c.place) == (me.agent, None)]
+        if given := [one for one in given if self.letter(one[1]) == "I"]:
+            return min(given)[1]
         found = []
         for i in {*self.recorded, *self.chains}:
             if self.letter(i) not in "VI" or self.claim(i) or self.assigned.get(i, me.agent) != me.agent:

@@ -48,6 +48,22 @@ def test_it_picks_in_order_and_each_gets_another(world: World, server: Server) -
     assert "P1-006: claimed by ann until " in nothing.message
 
 
+def test_what_was_handed_over_to_one_comes_first_and_fills_no_limit(world: World, server: Server) -> None:
+    more = '[wip]\nper_agent = 2\n[domains]\npm-p0 = "P0-*"\n'
+    ann, eve = office(world, server, "ann", "eve", config=TOML + more)
+    eve.note("P1-002", "here I am")
+    for prp_id in ("P1-003", "P1-002"):
+        ann.start(prp_id)
+        ann.handover(prp_id, "eve", "the tests are missing")
+    assert eve.code("claim_next", "pm-p0") == "limit", "what was asked for is another domain"
+    first, then = eve.claim_next(), eve.claim_next()
+    assert [d.prp.id for d in (first, then)] == ["P1-003", "P1-002"], "in the order in which they were handed over"
+    assert first.notes[0] == "handed over by ann, at work on branch main" and not first.already
+    assert first.prp.claim is not None and first.prp.claim.git_dir == eve.repo.git_dir
+    assert eve.code("renew", "P1-003") == "", "its fence is kept here"
+    assert eve.code("claim_next") == "limit" and ann.claim_next().prp.id == "P1-006"
+
+
 def test_limits_say_who_fills_them(world: World, server: Server) -> None:
     ann, eve = office(world, server, "ann", "eve", config=TOML + "[wip]\nper_agent = 1\ntotal = 2\n")
     ann.claim_next()

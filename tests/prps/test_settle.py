@@ -136,6 +136,22 @@ def test_theirs_is_refused_over_somebody_elses_live_claim(world: World, server: 
     assert (ben.snapshot(), ben.ledger()) == (before, tree)
 
 
+def test_theirs_is_refused_over_a_live_claim_on_what_has_landed(world: World, server: Server) -> None:
+    ann, ben = office(world, server, "ann", "ben")
+    ann.start("P1-003")
+    ann.complete("P1-003")
+    ann.land("P1-003: all of it")
+    ann.sync()
+    ben.pull()
+    ben.edit("P1-003", "status: complete", "status: validated")
+    ben.land("by hand", code=False)
+    assert conflicts(ben) == ["P1-003"] and ben.prp("P1-003").phase == "landed"
+    before = ben.snapshot()
+    with pytest.raises(UserError) as e:
+        settled(ben, "P1-003", settle.THEIRS)
+    assert (e.value.code, ben.snapshot()) == ("claimed", before)
+
+
 def test_ones_own_claim_ends_when_the_hand_edit_ends_the_work(world: World, server: Server) -> None:
     ann, _ = hand_edited(world, server, "status: in_progress", "status: validated")
     settled(ann, "P1-003", settle.THEIRS)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from prpgate import live, prps, record
+from prpgate import live, mail, prps, record, registry
 from prpgate.errors import CouldNotTell
+from prpgate.messages import mail as say
 from tests.prps import LEDGER, OLD, TOML, Desk, entry, office
 from tests.world import Clone, run
 
@@ -422,6 +423,10 @@ def test_a_landing_round_the_taker_orphans_the_takers_chain(world: World, server
     assert p.recorded == "complete" and p.phase == "landed"
     assert [line.seal for line in p.orphaned] == [taken.prp.rev]
     assert p.chain == [] and taken.notes
+    assert ben.events("P1-003").count("orphaned") == 1
+    (told,) = [m for m in mail.inbox(ben.store, registry.me(ben.repo, ben.ctx.agent)).messages if m.cause == "orphaned"]
+    assert (told.prp, told.detail) == ("P1-003", taken.prp.rev)
+    assert "went on with P1-003 without your line" in say.told(told)
     ben.clone.git("checkout", "-q", "--", LEDGER)
     ben.pull()
     again = ben.reopen("P1-003", "mine after all").prp

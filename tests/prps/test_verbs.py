@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from prpgate import live, prps
+from prpgate import ledger, live, prps
 from prpgate.errors import UserError
 from tests.prps import LEDGER, OLD, TOML, Desk, entry, office
 from tests.world import Clone, run
@@ -415,6 +415,25 @@ def test_new_takes_the_next_free_id(world: World, server: Server) -> None:
     assert ann.sync().synced == 9
 
 
+def test_what_is_red_becomes_a_prp_once(world: World, server: Server) -> None:
+    ann, eve = office(world, server, "ann", "eve")
+    ann.start("P1-003")
+    head = ann.land("P1-003: it \x1b[31mworks")
+    eve.pull()
+    assert ann.code("new_fix", "nowhere") == "missing-commit"
+    assert ann.code("new_fix", head) == "not-red"
+    ann.smoke(head, "red")
+    made = ann.new_fix(head[:10]).prp
+    assert (made.id, made.status, made.fields["fixes"]) == ("P1-007", "new", head)
+    assert made.title == f"Fix what is red since {head[:12]}: P1-003: it \\x1b[31mworks"
+    assert f"fixes: {head}" in ann.ledger() and ledger.load(ann.repo, ann.config, None).errors == ()
+    assert eve.code("new_fix", head, "Once more") == "exists"
+    ann.clone.git("checkout", "-q", "--", LEDGER)
+    assert ann.new_fix(head).prp.id == "P1-007", "its line was thrown away: it is written again"
+    ann.deprecate("P1-007", "P1-003")
+    assert eve.new_fix(head, "Once more").prp.title == "Once more"
+
+
 CUT = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -459,6 +478,20 @@ def test_a_line_that_cannot_be_written_leaves_nothing_behind(
     assert os.listdir(ann.clone.path / "plans") == ["prps.yaml"]
     args = (prp_id,) if verb != "new" else ("a title",)
     assert ann.code(verb, *args, *more) == ""
+
+
+def test_a_takeover_whose_line_cannot_be_written_leaves_what_was_pending(world: World, server: Server) -> None:
+    ann, eve = office(world, server, "ann", "eve")
+    eve.start("P1-003")
+    eve.lapse("P1-003")
+    ann.prp("P1-003")
+    before, box = ann.snapshot(), ann.store.keys.mailbox("eve")
+    told = ann.store.redis.xlen(box)
+    done = run([sys.executable, "-c", CUT, server.socket, ann.clone.path, "start", "P1-003"], ".")
+    assert done.out.strip() == "write-failed", done
+    after, pending = ann.snapshot(), ann.store.keys.pending
+    assert after[pending] == before[pending], "eve's line, which her branch may still bring"
+    assert ann.store.redis.xlen(box) == told, "nobody took anything over"
 
 
 def test_a_handover_whose_line_cannot_be_written_is_told_to_nobody(world: World, server: Server) -> None:
@@ -508,16 +541,15 @@ def test_hostile_names_stay_data(world: World, server: Server) -> None:
 
 def test_ready_is_ordered_and_says_why_not(world: World, server: Server) -> None:
     (ann,) = office(world, server, "ann")
-    state = prps.read(ann.store, ann.config)
-    assert [(p.id, why is None) for p, why in prps.ready(state, ann.config)] == [
-        ("P1-006", True),  # P0, and what it depends on is complete
-        ("P1-003", True),
-        ("P1-002", True),  # in progress with nobody on it: last of those that can be had
-        ("P1-004", False),
+    found = ann.choice()
+    assert [p.id for p in found.ready] == [
+        "P1-006",  # P0, and what it depends on is complete
+        "P1-003",
+        "P1-002",  # in progress with nobody on it: last of those that can be had
     ]
+    assert [p.id for p, _ in found.waiting] == ["P1-004"]
     ann.start("P1-003")
-    ready = prps.ready(prps.read(ann.store, ann.config), ann.config)
-    assert [p.id for p, why in ready if why is None] == ["P1-006", "P1-002"]
+    assert [p.id for p in ann.choice().ready] == ["P1-006", "P1-002"]
 
 
 def test_agents_are_heard_of_by_any_verb(world: World, server: Server) -> None:

@@ -64,7 +64,7 @@ def test_a_server_that_drips_bytes_is_held_to_one_deadline(root: str, listener: 
     Talker(listener, drip)
     begun = time.monotonic()
     assert down(lambda: connect(config(), root, url=tcp(listener, ""))).code == "store-silent"
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 8, "all of it takes ten seconds"
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ def test_run_says_that_the_server_is_silent(server: Server) -> None:
         assert e.code == "store-silent"
         assert "did not answer in 0.5 s" in e.message
         # The reply that came late belongs to nobody: the next call has a connection of its own.
-        time.sleep(0.1)
+        server.redis().ping()
         assert store.run("adopt", [META], [OTHER, 1])["before"] == ID
 
 
@@ -247,7 +247,7 @@ def test_a_blocking_call_may_wait_longer_than_other_calls(server: Server) -> Non
     with client.open_store(place, PROJECT, timeout_s=0.3) as store, store.blocking(1.0) as waiting:
         begun = time.monotonic()
         assert waiting.blpop(["nothing"], 1.0) is None
-        assert 0.9 < time.monotonic() - begun < 3
+        assert time.monotonic() - begun > 0.9
         store.redis.rpush("something", "woken")
         assert waiting.blpop(["something"], 1.0) == ("something", "woken")
 

@@ -81,7 +81,7 @@ def test_the_lock_on_the_folder_lives_as_long_as_the_server(own: Embedded) -> No
     assert own.running
     assert own.pid is not None
     os.kill(own.pid, signal.SIGKILL)
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while held() and time.monotonic() < until:
         time.sleep(0.01)
     assert not held()
@@ -140,8 +140,9 @@ def test_another_project_or_another_home_is_another_store(own: Embedded, monkeyp
 def test_a_store_outlives_who_started_it_and_their_terminal(own: Embedded) -> None:
     code = f"from prpgate.store.embedded import Embedded; Embedded({PROJECT!r}).ensure(20); input()"
     starter = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, start_new_session=True)
-    until = time.monotonic() + 20
-    while not own.answers() and time.monotonic() < until:
+    until = time.monotonic() + 60
+    while not own.answers():
+        assert time.monotonic() < until
         time.sleep(0.02)
     os.killpg(starter.pid, signal.SIGKILL)
     starter.wait()
@@ -276,7 +277,7 @@ def test_stop_ends_no_process_that_is_not_the_server(own: Embedded) -> None:
     bystander = subprocess.Popen([sys.executable, "-c", "input()", f"server {own.title}"], stdin=subprocess.PIPE)
     try:
         folders.write(f"{own.data}/pid", f"{bystander.pid}\n")
-        until = time.monotonic() + 5
+        until = time.monotonic() + 60
         while own.running and time.monotonic() < until:
             time.sleep(0.01)
         assert own.stop() is None
@@ -323,13 +324,14 @@ def test_a_server_that_is_killed_while_it_starts_is_started_again(own: Embedded)
     with talk(own) as r:
         r.set("k", "written")
     code = (
-        "import time; from prpgate.store.embedded import Embedded; from prpgate.errors import StoreDown\n"
-        f"one = Embedded({PROJECT!r}); until = time.monotonic() + 2\n"
-        "while time.monotonic() < until:\n"
+        "import os, sys; from prpgate.store.embedded import Embedded; from prpgate.errors import StoreDown\n"
+        f"one = Embedded({PROJECT!r})\n"
+        "while not os.path.exists(sys.argv[1]):\n"
         "    try: one.ensure(5)\n"
         "    except StoreDown: pass\n"
     )
-    starters = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    enough = f"{os.environ['HOME']}/enough"
+    starters = [subprocess.Popen([sys.executable, "-c", code, enough]) for _ in range(3)]
     kills = 0
     while any(s.poll() is None for s in starters):
         pid = own.pid
@@ -337,8 +339,9 @@ def test_a_server_that_is_killed_while_it_starts_is_started_again(own: Embedded)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
                 kills += 1
+        if kills == 20 and not os.path.exists(enough):
+            folders.write(enough, "")
         time.sleep(0.03)
-    assert kills > 5
     assert [s.returncode for s in starters] == [0, 0, 0]
     ensure(own)
     with talk(own) as r:

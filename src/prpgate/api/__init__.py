@@ -1,7 +1,7 @@
 """prpgate for programs: the verbs of the command line as calls that take and give plain values.
 
     with prpgate.connect() as project:
-        for prp in project.ready():
+        for prp in project.ready().prps:
             print(prp.id, prp.title)
         done = project.start("P2-040")
         with project.hold("main", wait_s=60) as held:

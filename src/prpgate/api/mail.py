@@ -39,7 +39,7 @@ class Mail(Face):
         return mail.send(s.store(), s.config, s.caller, to, text, priority=priority, **more)
 
     def inbox(self, which: str = "unread") -> Inbox:
-        """Messages: "unread" (urgent ones first), "all", "sent". Reading acknowledges nothing."""
+        """Messages: "unread" (urgent ones first), "read" or "sent" (newest first). Reading acknowledges nothing."""
         return mail.inbox(self._session.store(), self._session.caller, which)
 
     def acknowledge(self, ids: Iterable[str]) -> Acked:

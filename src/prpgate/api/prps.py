@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ..verify import Verified
 
 
+MOST_READY = 1000
+
+
 class Ready(NamedTuple):
     """What can be started, best first, and what cannot, with the reason."""
 
@@ -51,9 +54,9 @@ class Prps(Face):
         return found
 
     def ready(self) -> Ready:
-        """What can be started now, best first, and why the others cannot."""
-        judged = prps.ready(ops.read_state(self._session), self._session.config)
-        return Ready([p for p, why in judged if why is None], [(p, why) for p, why in judged if why is not None])
+        """What `prp next` would pick, best first, and why not the others that nobody has: MOST_READY of each."""
+        found = prps.choice(self._context(), most=MOST_READY)
+        return Ready(found.ready, found.waiting)
 
     def new(self, title: str, *, id: str | None = None, doc: str | None = None) -> Done:
         """Add a PRP to the ledger, as `new`. Like every milestone: the line is in the working tree, yours to commit."""

@@ -213,16 +213,27 @@ def _as_it_works_here(session: ops.Session, file: str | None, command: str) -> s
 def new(args: argparse.Namespace, out: Output) -> int:
     from .. import doc_links, prps
 
-    if not args.title.strip():
+    if not args.title.strip() and args.fix_for is None:
         raise UsageError("a PRP needs a title.", code="usage", next_action='prp new "title"')
+    if args.draft and args.fix_for is not None:
+        raise UsageError(
+            "the store knows what is red: --draft or --fix-for.", code="usage", next_action="prp new --help"
+        )
     if args.draft:
         from .drafts import new as draft
 
         return draft(args, out)
+
+    def made(ctx: Context) -> Done:
+        doc = doc_links.from_here(ctx.repo, args.doc)
+        if args.fix_for is not None:
+            return prps.new_fix(ctx, args.fix_for, args.title, id=args.new_id, doc=doc)
+        return prps.new(ctx, args.title, id=args.new_id, doc=doc)
+
     return verb(
         args,
         out,
-        lambda ctx: prps.new(ctx, args.title, id=args.new_id, doc=doc_links.from_here(ctx.repo, args.doc)),
+        made,
         lambda p: f"{p.id} is new: {inert(p.title)}",
         "prp validate {id}",
     )

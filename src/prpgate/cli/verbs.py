@@ -139,7 +139,8 @@ GROUPS: dict[str, dict[str, Verb]] = {
             "prps:new",
             "add a PRP to the ledger",
             (
-                arg("title", metavar="TITLE"),
+                arg("title", nargs="?", default="", metavar="TITLE"),
+                arg("--fix-for", metavar="SHA", help="to mend a commit whose smoke gate is red; names itself"),
                 arg("--id", dest="new_id", metavar="ID", help="its id (default: the next free one)"),
                 arg("--doc", metavar="PATH", help="its document, a file of this repository"),
                 flag("--draft", "without a store: under a temporary id, until prp number"),

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+from .. import api
 from .desk import DESK, deprecated
 
 if TYPE_CHECKING:
@@ -35,15 +36,23 @@ class RedisMessageBus:
         return await self.send("@all", message, priority)
 
     async def receive(self, timeout: float | None = 0) -> list[dict[str, Any]]:
-        """Take what is unread, urgent ones first; waits `timeout` seconds for the first (None: as long as it takes)."""
+        """Take what is unread, urgent ones first; waits `timeout` seconds for the first (None: as long as it takes).
+        The process's other calls go on meanwhile."""
 
-        def act(desk: Desk) -> list[dict[str, Any]]:
+        def wait() -> None:
+            with api.connect() as own:
+                own.listen(timeout)
+
+        def take(desk: Desk) -> list[dict[str, Any]]:
             project = desk.project()
-            found = project.inbox() if timeout == 0 else project.listen(timeout)
-            messages = list(found.messages) if found else []
+            messages = project.inbox().messages
             if messages:
                 project.acknowledge([m.id for m in messages])
             return [{"id": m.id, "from": m.sender, "message": m.text, "priority": m.priority} for m in messages]
 
-        taken: list[dict[str, Any]] = await asyncio.to_thread(DESK.do, act)
-        return taken
+        while True:
+            if timeout != 0:
+                await asyncio.to_thread(wait)
+            taken: list[dict[str, Any]] = await asyncio.to_thread(DESK.do, take)
+            if taken or timeout is not None:  # else somebody else of this name took them first
+                return taken

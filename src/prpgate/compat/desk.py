@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import api, identity, lane
 from ..grip import Grip
-from ..lock import Granted
+from ..lock import Done, Granted
 from ..messages import api as say
 
 if TYPE_CHECKING:
@@ -98,13 +98,13 @@ class Desk:
         grip = self._held.pop(ours, None)
         if grip is not None:
             grip.__exit__()
-            return lock.release(grip.lease).state.holder is None
+            return isinstance(lock.release(grip.lease), Done)
         left = self._left_behind(lock, ours)
         if left is None:
             warnings.warn(say.other_owner(holder.agent, s.agent.name), UserWarning, stacklevel=4)
             return False
         mine = lock.resume(*left)
-        return isinstance(mine, Granted) and lock.release(mine.lease) is not None
+        return isinstance(mine, Granted) and isinstance(lock.release(mine.lease), Done)
 
 
 DESK = Desk()

@@ -169,9 +169,13 @@ local function fits(id, line, top)
   return line.on == (top and top.seal or '') and line.number > tonumber(redis.call('HGET', maxrev, id) or '0')
 end
 
--- A chain that does not stand is replaced.
+-- A chain that does not stand is replaced; the answer has it (JSON), for who finds that the line cannot be written.
+local replaced
 local function issue(id, line, chain, stands)
-  if not stands then chain = {} end
+  if not stands then
+    replaced = #chain > 0 and cjson.encode(chain) or nil
+    chain = {}
+  end
   line.at = now
   chain[#chain + 1] = line
   put_chain(id, chain)
@@ -204,12 +208,19 @@ local function flush()
 end
 
 local function many()
-  for _, key in ipairs({ pending, briefs, abouts, marks, unproven, maxrev }) do
+  for _, key in ipairs({ pending, briefs, abouts, marks, unproven, maxrev, landed }) do
     fresh[key] = redis.call('HLEN', key) == 0
   end
 end
 
+-- One that is done and has no further id is in no other key of an index that is new: it need not be read.
+local function only_done(text)
+  return fresh[abouts] and fresh[briefs] and fresh[pending] and fresh[marks]
+    and string.find(text, '^{"letter":"[DX]"') and string.find(text, '"ids":%["[^"\\]*"%]')
+end
+
 local function about_recorded(id, text)
+  if only_done(text) then return write_many(abouts, id, text) end
   local old = not fresh[abouts] and get(abouts, id)
   for n, name in ipairs(old and old.ids or {}) do
     local rest = {}
@@ -273,7 +284,7 @@ local function answer(ok, code, more)
   if fresh[pending] then fresh[pending] = redis.call('HLEN', pending) == 0 end
   for id in pairs(touched) do index(id) end
   local out = more or {}
-  out.ok, out.code, out.now = ok, code, now
+  out.ok, out.code, out.now, out.replaced = ok, code, now, replaced
   return cjson.encode(out)
 end
 

@@ -12,7 +12,7 @@ end
 
 local function title(id)
   local rec = get(KEYS[2], id)
-  for _, line in ipairs({ rec, unpack(not rec and get(KEYS[3], id) or {}) }) do
+  for _, line in ipairs(rec and { rec } or get(KEYS[3], id) or {}) do
     local fields = type(line.fields) == 'string' and cjson.decode(line.fields) or line.fields
     if fields and type(fields.title) == 'string' then return fields.title end
   end

@@ -1,14 +1,16 @@
 -- include: prp
 -- next: picks the first PRP that is to be had and reserves it for the caller, who then starts it (prp_start) with a
 -- line that only the caller can compute; or lists what is to be had and what is not; or says why one is not. One
--- place knows what stands in the way. Costs nothing for what is complete. Validated ones first, then those in
--- progress that nobody has; by priority, then id. A reservation of one's own is answered again.
+-- place knows what stands in the way. Costs nothing for what is complete. What was handed over to the caller comes
+-- first, whatever is full: it is the caller's claim already, to be taken up by prp_start. Then validated ones, then
+-- those in progress that nobody has; by priority, then id. A reservation of one's own is answered again.
 -- KEYS: 21 s of the lane that is the record   22 its q
 -- ARGV: 1 JSON {mode: claim | list | why, me {agent, host, git_dir, branch, fence, lease, suspect (ms)}, id (why),
---   reserve (ms), skip [ids], domain [globs of ids], most (claim, list: entries that are told),
+--   reserve (ms), skip [ids], domain [globs of ids], asked (true: the caller asked for this domain; what was handed
+--   over to it is looked for in there only), most (claim, list: entries that are told),
 --   limits {agent, total, waiting, status {letter: n}, areas [[glob, n]]}, closed ("1": claims wait while it is)}
 -- `seals` are those that a line may stand on: the effective one, and of one in progress the lane's.
--- Answers: claim {ok, id, claim, seals}, or {ok: false, code: none | limit | unindexed, general [], passed []};
+-- Answers: claim {ok, code: reserved | handed-over, id, claim, seals}, or {ok: false, code: none | limit | unindexed, general [], passed []};
 --   list {ready [[id, seals]], waiting [[id, obstacle]], claimed [[id, obstacle]], more, general}; why {id, state, obstacles [], general []}.
 --   An obstacle is {code, ...}: status, claimed, blocked, assigned, depends, scope, area; general ones: agent, total,
 --   status-limit, waiting, closed.
@@ -240,6 +242,13 @@ if A.mode == 'claim' then
   elseif own then
     return answer(true, 'reserved', { id = own, claim = held[own], seals = seals(own) })
   end
+  local given -- the first that was handed over
+  for _, id in ipairs(mine) do
+    local claim = held[id]
+    local waits = claim.git_dir == '' and not claim.reserved and not skip[id] and (not A.asked or in_domain(id))
+    if waits and (not given or claim.fence < held[given].fence) then given = id end
+  end
+  if given then return answer(true, 'handed-over', { id = given, claim = held[given], seals = seals(given) }) end
 end
 local full = general()
 if A.mode == 'claim' and #full > 0 then return answer(false, 'limit', { general = full }) end

@@ -9,7 +9,7 @@ seen(me)
 local letter, top, chain, stands = state(id)
 local claim = get(claims, id)
 if letter == 'C' then return refuse('completing', letter, claim) end
-if letter == 'I' and claim and not owns(claim, me) then return refuse(not_own(claim, me), letter, claim) end
+if (letter == 'I' or letter == 'L') and claim and not owns(claim, me) then return refuse(not_own(claim, me), letter, claim) end
 if line.status == 'complete' then return refuse('not-green', letter, claim) end
 if not fits(id, line, top) then return refuse('changed', letter, claim) end
 if line.status ~= 'in_progress' then redis.call('HDEL', claims, id) end

@@ -18,13 +18,23 @@ for n, one in ipairs(plan.landings) do redis.call('ZADD', landings, first + n, o
 redis.call('HSET', meta, 'landings', first + #plan.landings)
 redis.call('ZREMRANGEBYRANK', landings, 0, -5001)
 
+local function recorded_seal(id)
+  local rec = get(recorded, id)
+  return rec and rec.seal or ''
+end
+
 many()
+local stood = {} -- PRPs whose pending lines counted before
 for i = 4, #ARGV, 3 do
+  local chain = not fresh[pending] and get(pending, ARGV[i])
+  if chain and chain[1].on == recorded_seal(ARGV[i]) then stood[#stood + 1] = ARGV[i] end
   if ARGV[i + 1] == '' then redis.call('HDEL', recorded, ARGV[i])
   else write_many(recorded, ARGV[i], ARGV[i + 1]) end
   about_recorded(ARGV[i], ARGV[i + 2])
 end
-for seal, flag in pairs(plan.flags) do redis.call('HSETNX', landed, seal, flag) end
+for seal, flag in pairs(plan.flags) do
+  if fresh[landed] then write_many(landed, seal, flag) else redis.call('HSETNX', landed, seal, flag) end
+end
 for id, number in pairs(plan.maxrev) do
   local known = fresh[maxrev] and 0 or tonumber(redis.call('HGET', maxrev, id) or '0')
   if number > known then write_many(maxrev, id, number) end
@@ -44,6 +54,16 @@ for _, one in ipairs(plan.landed) do
     event('landed', id, chain[found].agent, '', seal)
     local marker = get(completing, id)
     if marker and (#rest == 0 or rest[#rest].seal ~= marker.seal) then redis.call('HDEL', completing, id) end
+  end
+end
+
+-- What is pending and does not stand on the line any more has no effect: who wrote it is told.
+for _, id in ipairs(stood) do
+  local chain = get(pending, id)
+  if chain and chain[1].on ~= recorded_seal(id) then
+    local last = chain[#chain]
+    event('orphaned', id, last.agent, '', last.seal)
+    tell(last.agent, 'orphaned', last.seal, id, last.seal)
   end
 end
 

@@ -112,6 +112,12 @@ def claim_next(s: Session, domain: str | None) -> Changed:
     return _with_shell(s, _done(s, lambda ctx: prps.claim_next(ctx, domain), say.WORK, whole=False))
 
 
+def give_back(s: Session, id: str) -> None:
+    from .. import prps
+
+    prps.give_back(s.context(), id)
+
+
 def _with_shell(s: Session, done: Changed) -> Changed:
     """Commits are made by the client's shell, which may have another name."""
     from .. import identity

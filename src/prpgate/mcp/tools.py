@@ -125,7 +125,7 @@ def register(server: MCPServer[Any], own: Own) -> Desk:
             await anyio.lowlevel.checkpoint()
         except anyio.get_cancelled_exc_class():  # nobody would know of it
             with anyio.CancelScope(shield=True), contextlib.suppress(ToolError):
-                await desk.do(ctx, lambda s: answers.update(s, done["prp"]["id"], "release", "", None), writes=True)
+                await desk.do(ctx, lambda s: answers.give_back(s, done["prp"]["id"]), writes=True)
             raise
         return done
 

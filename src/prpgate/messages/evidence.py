@@ -34,6 +34,37 @@ def still_wait(ids: Sequence[str], lane: str, in_ci: bool) -> str:
     return f"{wait}: this tree is not that of {inert(lane)}'s tip, nor of a landing that has it."
 
 
+def no_commit(rev: str) -> UserError:
+    return UserError(
+        f"{inert(rev)} is no commit in this clone. Nothing was changed.", code="missing-commit", next_action="git fetch"
+    )
+
+
+def not_red(sha: str) -> UserError:
+    return UserError(
+        f"No verdict on {sha[:12]} is red, so there is nothing to fix. Nothing was changed.",
+        code="not-red",
+        hint="What landed, and what became of it:",
+        next_action="prp lane log",
+    )
+
+
+def is_being_fixed(prp_id: str, sha: str) -> UserError:
+    return UserError(
+        f"{prp_id} is there to fix {sha[:12]} already. Nothing was changed.",
+        code="exists",
+        next_action=f"prp status {prp_id}",
+    )
+
+
+def fix_title(sha: str, subject: str) -> str:
+    return f"Fix what is red since {sha[:12]}: {inert(subject)[:80]}"
+
+
+def fix_notes(run_url: str) -> str:
+    return f"The smoke gate is red: {inert(run_url)}" if run_url else "The smoke gate is red."
+
+
 def alone(prp_id: str) -> tuple[str, str]:
     """A completion with nothing to land it, and the command that takes it back."""
     return (

@@ -23,14 +23,14 @@ PRP_EVENTS = (
     *("reopened", "suspect", "lapsed", "released", "handed-over", "deprecated", "blocked", "blocked-ended"),
     *("assigned", "assigned-ended", "phase", "phase-ended", "note", "undone", "verdict", "landed", "landed-red"),
     *("landed-without-line", "evidence-reverted", "filled", "recorded", "reverted", "rewritten", "conflict"),
-    *("settled", "rebuilt", "untold"),
+    *("settled", "rebuilt", "untold", "orphaned"),
 )
 KNOWN = tuple(dict.fromkeys((*LANE_EVENTS, *PRP_EVENTS, "message")))
 
 GOOD = ("landed", "complete", "open", "merged", "reopened")
 BAD = (
     *("close", "break", "break-glass", "landed-red", "lapsed", "not-landed", "foreign-push", "conflict", "dead"),
-    *("evidence-reverted", "landed-without-line", "completing-lapsed"),
+    *("evidence-reverted", "landed-without-line", "completing-lapsed", "orphaned"),
 )
 ODD = (
     *("suspect", "expired", "late", "unseen", "renew-late", "redispatch", "blocked", "taken-over", "reverted"),

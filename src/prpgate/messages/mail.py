@@ -57,6 +57,10 @@ def name_too_long(name: str, source: str, most: int) -> UsageError:
     )
 
 
+def no_box(given: str, known: Sequence[str]) -> UsageError:
+    return UsageError(f"{inert(given)} is no box ({', '.join(known)}).", code="usage", next_action="prp inbox")
+
+
 def bad_priority(given: str, known: Sequence[str]) -> UsageError:
     from difflib import get_close_matches
 
@@ -169,6 +173,11 @@ def told(m: Message) -> str:
         return f"{inert(m.detail)} handed {prp} over to you{said}\nTo take it up, where you work: prp start {prp}"
     if m.cause == "taken-back":
         return f"{inert(m.detail)} took {prp} back before you had started it."
+    if m.cause == "orphaned":
+        return (
+            f"The lane went on with {prp} without your line {inert(m.detail)}, which has no effect now. "
+            f"Where it stands: prp status {prp}"
+        )
     if m.cause == "landed-without-line":
         return (
             f"{inert(m.detail[:10])} landed and names {prp}, but not the line that says it is complete. "

@@ -317,14 +317,6 @@ def moved_here(prp_id: str) -> UserError:
 # --- remarks ---------------------------------------------------------------------------------------------------------
 
 
-def not_ready(status: str) -> str:
-    return "new: it is validated first" if status == "new" else f"its status is {inert(status)}"
-
-
-def waits_for(ids: Sequence[str]) -> str:
-    return f"depends on {some(ids)}, not complete"
-
-
 def taken_over(p: PrpState, branch: str) -> str:
     was = inert(p.owner) if p.owner else "nobody"
     return f"it was in progress before, by {was}" + (f", on branch {inert(branch)}" if branch else "")

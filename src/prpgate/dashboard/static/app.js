@@ -72,6 +72,7 @@ const EVENTS = {
   complete: ["green", "completed", "prp"],
   "complete-undone": ["dot", "is not complete yet with", "prp"],
   "completing-lapsed": ["warn", "did not land in time what completes", "prp"],
+  orphaned: ["warn", "wrote a line that the lane went on without:", "prp"],
   reopened: ["dot", "reopened", "prp"],
   deprecated: ["dot", "deprecated", "prp"],
   suspect: ["warn", "has not renewed, and is suspect with", "prp"],

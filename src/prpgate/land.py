@@ -160,7 +160,8 @@ class _Landing:
             with Lookout(self.config, self.repo.root, self.url, self.what.lane, self.who, self.ears) as lookout:
                 got = lookout.wait(self.lock, self.who, max_wait_s=wait_s, on_change=changed, fixer=self.fixer)
             if isinstance(got, Granted) and (quiet_s := self.store.quiet_s()) > 0:
-                raise lane_say.just_adopted(self.what.lane, quiet_s)  # what held the lane before may still be pushing
+                # What held the lane before may still be pushing.
+                raise lane_say.just_adopted(self.what.lane, quiet_s, "prp land")
             if not isinstance(got, Closed):
                 return got
             if self.fixer or not self._may_fix(got.state):

@@ -71,7 +71,8 @@ def test_the_way_out_takes_what_the_refused_commit_took(clone: Clone, given: str
         clone.write("code.py", "3")  # not meant yet
     done = try_commit(clone, "feat(P2-041): x", given)
     assert done.code == 1
-    assert (line := done.err.splitlines()[-1].strip()).startswith(named)
+    line = done.err.splitlines()[-1].strip()
+    assert line.startswith(named)
     run(["sh", "-c", line], clone.path, env={"GIT_EDITOR": "sed -i s/P2-041/P2-040/"})
     assert clone.git("log", "-1", "--format=%s").out == "feat(P2-040): x\n"
     assert clone.git("show", "HEAD:code.py").out == "2"

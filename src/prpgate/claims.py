@@ -347,7 +347,8 @@ def why(ctx: Context, id: str) -> Why:
     if p.status in (NEW, VALIDATED, IN_PROGRESS) and not _current(ctx, [(p.id, milestone.stands_on(p))]):
         entry = ledger.load(ctx.repo, ctx.config, None).prps.get(p.id)
         stale = words.stale(p, entry, ctx.repo.branch)
-        one = say.Said(stale.message.removesuffix(" Nothing was changed."), stale.next_action)
+        text = " ".join(filter(None, (stale.message.removesuffix(" Nothing was changed."), stale.hint)))
+        one = say.Said(text, stale.next_action)
         found.insert(0 if p.status == NEW else len(found), one)  # before "validate it", which would be refused
     return Why(p, [_for(p, s) for s in found])
 

@@ -96,8 +96,10 @@ def check_message(
     *,
     ids: Collection[str] = (),
     file: str = "commit message",
+    everything: bool = False,
 ) -> list[Finding]:
-    """A claim of an unknown PRP is an error, a mention a warning. `ids` are what may have been meant instead."""
+    """A claim of an unknown PRP is an error, a mention a warning. `ids` are what may have been meant instead;
+    `everything`: the message is of a `git commit -a`."""
     found: list[Finding] = []
     told: set[str] = set()
     for one in sorted(named(message, id_pattern), key=lambda n: not n.claimed):
@@ -109,7 +111,7 @@ def check_message(
             from difflib import get_close_matches
 
             close = get_close_matches(one.id, ids, 2, 0.75)
-        said = say.unknown_claim(close) if one.claimed else say.unknown_mention(close)
+        said = say.unknown_claim(close, everything) if one.claimed else say.unknown_mention(close)
         severity, code = (ERROR, "PRP150") if one.claimed else (WARNING, "PRP151")
         found.append(Finding(code, severity, file, one.line, one.column, one.id, said.message, said.fix))
     return found

@@ -119,6 +119,9 @@ def allow(repo: Repo, config: Config) -> bool:
     with open(os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as f:
         f.write(fingerprint(config) + "\n")
     os.replace(spare, os.path.join(repo.own_dir, ALLOWED))
+    # What runs now, if anything, began without the permission: the next command starts another.
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(repo.own_dir, STAMP))
     return True
 
 

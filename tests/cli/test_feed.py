@@ -42,6 +42,13 @@ def event(name: str, detail: str = "", **more: str | None) -> Event:
     return Event("1-1", 1, given["lane"], name, given["prp"], given["agent"], None, given["sha"], detail, given["to"])
 
 
+# As the PRPs' stream tells it.
+VERDICT = (
+    '{"stands":"green","class":"ci","tree":"2bfe07e969","run_url":"https:\\/\\/host.example\\/7","sha":"abcdef0123456",'
+    '"result":"red","steps":"ca7f"}'
+)
+
+
 @pytest.mark.parametrize(
     ("e", "said"),
     [
@@ -51,6 +58,7 @@ def event(name: str, detail: str = "", **more: str | None) -> Event:
         (event("landed", sha="9" * 40), "main landed ana 9999999999"),
         (event("foreign-push", "3", agent=None), "main foreign-push 3 commits that came without the lane's lock"),
         (event("verdict", "unknown run-lost"), "main verdict ana unknown: run-lost"),
+        (event("verdict", VERDICT, lane=None), "- verdict ana abcdef0123, red, ci, green stands, https://host.example/7"),
         (event("blocked", '{"reason":"no keys","waits_for":"P1-002"}', lane=None, prp="P1-001"),
          "P1-001 blocked ana no keys, until P1-002 is done"),
         (event("assigned", '{"agent":"ben"}', lane=None, prp="P1-001"), "P1-001 assigned ana to ben"),
@@ -66,7 +74,13 @@ def test_an_event_says_whose_what_and_why(e: Event, said: str) -> None:
 def test_colour_follows_what_it_means() -> None:
     said = {
         "green": (event("landed"), event("verdict", "green"), event("verdict", "late green")),
-        "red": (event("close", "x"), event("verdict", "red"), event("foreign-push", "1"), event("landed-red")),
+        "red": (
+            event("close", "x"),
+            event("verdict", "red"),
+            event("verdict", VERDICT),
+            event("foreign-push", "1"),
+            event("landed-red"),
+        ),
         "yellow": (event("verdict", "unknown"), event("suspect"), event("expired")),
         None: (event("queue"), event("started"), event("intent")),
     }

@@ -384,6 +384,7 @@ def test_red_closes_and_the_revert_of_the_culprit_opens(project: Project) -> Non
     ben.commit_files("work of ben", {"b.txt": "b"})
     said = refused(ben)
     assert said["error"]["code"] == "closed"
+    assert ben.prp("lock", "status", "main").out.splitlines()[-1].strip() == "prp land --revert"
     back = landed(ben, "--revert")["sha"]
     assert f"This reverts commit {bad}." in show(project, "log", "-1", "--format=%B", "main")
     assert status(ben)["closed"] is not None, "until it is green"
@@ -525,3 +526,27 @@ def test_lock_status_says_when_it_is_whose_turn(project: Project) -> None:
     assert ", latest " in said
     go.touch()
     assert [end(p).code for p in (slow, waiting)] == [0, 0]
+
+
+def test_lock_status_of_a_closed_lane_says_what_opens_it_and_promises_no_time(project: Project) -> None:
+    ben = project.join("ben")
+    ben.commit_files("work of ben", {"b.txt": "b"})
+    project.ana.prp("lane", "close", "--reason", "the demo is on")
+    assert "(before: by ana: the demo is on)" in project.ana.prp("lane", "close", "--reason", "it goes on").out
+    assert ben.git("push", "-q", ok=False).code != 0
+    said = ben.prp("lock", "status", "main").out
+    assert "1. ben  place kept until " in said
+    assert "turn about" not in said
+    assert said.splitlines()[-1].strip() == 'prp lane open main --reason "why"'
+    assert "It was closed by ana: it goes on." in project.ana.prp("lane", "open", "--reason", "over").out
+
+
+def test_who_is_behind_hears_that_the_lane_is_closed_too(project: Project) -> None:
+    ben = project.join("ben")
+    project.ana.commit_files("first", {"a.txt": "a"})
+    landed(project.ana)
+    project.ana.prp("lane", "close", "--reason", "the demo is on")
+    ben.commit_files("work of ben", {"b.txt": "b"})
+    refused = ben.git("push", "-q", ok=False)
+    assert "moved on to" in refused.err
+    assert "It is closed, too, by ana: the demo is on." in refused.err

@@ -218,6 +218,7 @@ def test_after_a_wipe_nobody_lands_for_one_lease(tmp_path: Path, home: Path) -> 
         assert json.loads(refused.out)["error"]["code"] == "adopted", refused
         state = json.loads(project.ana.prp("lock", "status", "main", "--json").out)["lanes"][0]
         assert (state["state"], state["queue"]) == ("free", [])
+        assert "adopted anew" in project.ana.prp("lock", "status", "main").out
         project.ana.prp("install")
         (quiet,) = client.scan_iter("*:quiet")
         assert 0 < client.pttl(quiet) <= 40_000

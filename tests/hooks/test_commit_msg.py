@@ -61,6 +61,23 @@ def test_the_way_out_that_is_named_works(clone: Clone) -> None:
     assert clone.git("log", "-1", "--format=%s").out == "feat(P2-040): x\n"
 
 
+@pytest.mark.parametrize(("given", "named"), [("-a", "git commit -a -e -F"), ("--", "git commit -e -F")])
+def test_the_way_out_takes_what_the_refused_commit_took(clone: Clone, given: str, named: str) -> None:
+    """After a refused `commit -a` nothing is staged: without -a the command that is named would commit nothing."""
+    clone.commit_files("code", {"code.py": "1"})
+    clone.write("code.py", "2")
+    if given == "--":
+        clone.git("add", "code.py")
+        clone.write("code.py", "3")  # not meant yet
+    done = try_commit(clone, "feat(P2-041): x", given)
+    assert done.code == 1
+    line = done.err.splitlines()[-1].strip()
+    assert line.startswith(named)
+    run(["sh", "-c", line], clone.path, env={"GIT_EDITOR": "sed -i s/P2-041/P2-040/"})
+    assert clone.git("log", "-1", "--format=%s").out == "feat(P2-040): x\n"
+    assert clone.git("show", "HEAD:code.py").out == "2"
+
+
 def test_a_slip_is_told_what_was_meant(clone: Clone) -> None:
     assert "P2-040" in try_commit(clone, "feat(P2-041): x", "--allow-empty").err
 

@@ -96,6 +96,23 @@ def test_other_servers_unknown_keys_order_and_every_byte_stay(clone: Clone) -> N
     assert "Nothing to do" in said.out
 
 
+@pytest.mark.parametrize(("host", "file"), [("claude-code", ".mcp.json"), ("vscode", ".vscode/mcp.json")])
+def test_a_file_that_only_we_made_goes_with_the_entry(clone: Clone, host: str, file: str) -> None:
+    clone.prp("mcp", "install", f"--{host}")
+    assert (clone.path / file).exists()
+    clone.prp("mcp", "install", f"--{host}", "--remove")
+    assert not (clone.path / file).exists()
+    assert "Nothing to do" in clone.prp("mcp", "install", f"--{host}", "--remove").out
+
+
+def test_without_the_extra_it_says_that_the_host_cannot_start_it_yet(clone: Clone) -> None:
+    without = "import sys; sys.modules['mcp'] = None; from prpgate.cli.main import run; sys.exit(run())"
+    said = run([sys.executable, "-c", without, "mcp", "install", "--claude-code"], clone.path, env=clone.env)
+    assert "needs the extra `mcp`" in said.err
+    assert "pip install" in said.err
+    assert "needs the extra" not in clone.prp("mcp", "install", "--claude-code").err
+
+
 def test_a_stale_entry_is_brought_up_to_date(clone: Clone) -> None:
     clone.write(".mcp.json", '{"mcpServers": {"prpgate": {"command": "/gone/python"}, "b": {}}}')
     clone.prp("mcp", "install", "--claude-code")

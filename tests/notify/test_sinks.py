@@ -229,7 +229,9 @@ def test_a_command_runs_only_when_this_clone_allowed_exactly_it(repo: Path, tmp_
     program, clone = script(tmp_path, ""), Repo(str(repo))
     found = config(f"command = {json.dumps([program, 'a'])}")
     assert "has not allowed the command" in str(notify.sink(clone, found))
+    assert notify.there(clone)
     assert notify.allow(clone, found) is True
+    assert not (Path(clone.own_dir) / notify.STAMP).exists(), "the next command starts a deliverer"
     assert notify.allow(clone, found) is False
     to = notify.sink(clone, found)
     assert isinstance(to, Sink) and to.command == (program, "a")

@@ -45,7 +45,7 @@ def test_it_picks_in_order_and_each_gets_another(world: World, server: Server) -
     assert claim is not None and not claim.reserved and claim.deadline_s > 7000
     nothing = refused(eve)
     assert (nothing.code, nothing.next_action) == ("none-ready", "prp why P1-006")
-    assert "P1-006: claimed by ann until " in nothing.message
+    assert "P1-006: claimed by ann until " in (nothing.hint or "")
 
 
 def test_what_was_handed_over_to_one_comes_first_and_fills_no_limit(world: World, server: Server) -> None:
@@ -122,6 +122,7 @@ def test_what_is_new_is_validated_where_its_line_is_and_explained_elsewhere(worl
     assert named(ann) == f"prp validate {new}"
     assert named(eve) == f"prp why {new}"
     first, then = eve.why(new).reasons[:2]
+    assert "That line was written by ann on feat/more and has not landed yet." in first.text
     assert "it is not in this ledger" in first.text and first.next_action == "git merge feat/more"
     assert then.next_action == f"prp validate {new}"
     assert [r.next_action for r in ann.why(new).reasons] == [f"prp validate {new}"]

@@ -141,6 +141,7 @@ def test_no_second_store_is_started_beside_the_one_that_was_used(
     e = down(lambda: connect(config(), root))
     assert e.code == "store-elsewhere"
     assert server.url in e.message
+    assert "prp store adopt" in (e.hint or "")
     assert not Embedded(PROJECT).running
     assert "not used: the store was" in str(discover.tried(config(), root)[-1])
     # Meant so: adopting this machine's own store ends it.
@@ -150,6 +151,15 @@ def test_no_second_store_is_started_beside_the_one_that_was_used(
     # And using the other again brings it back.
     connect(config(), root, url=server.url).close()
     assert down(lambda: connect(config(), root)).code == "store-elsewhere"
+
+
+def test_the_own_server_named_by_its_address_is_no_other_store(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CI runner beside the clones is given the address of the socket; the clones go on without one."""
+    connect(config(), root, timeout_s=10).close()
+    monkeypatch.setenv("PRP_REDIS_URL", Embedded(PROJECT).url)
+    connect(config(), root).close()
+    monkeypatch.delenv("PRP_REDIS_URL")
+    connect(config(), root).close()
 
 
 def test_a_home_that_cannot_hold_the_note_is_no_obstacle(

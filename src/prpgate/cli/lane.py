@@ -28,6 +28,8 @@ def status(args: argparse.Namespace, out: Output) -> int:
     out.answer(lanes=[ops.lane_json(s) for s in states])
     for state in states:
         _show(state, out)
+    if (quiet_s := session.store().quiet_s()) > 0:
+        out.say(words.quiet(quiet_s))
     return OK
 
 
@@ -41,11 +43,14 @@ def _show(state: LaneState, out: Output) -> None:
         if state.holder.hotfix:
             out.say(f"  hotfix: {inert(state.holder.hotfix)}")
     for t in state.queue:
-        kind = "waiting" if t.kind == "waiting" else "place kept"
-        line = f"  {t.position}. {inert(t.agent)}  {kind} for {words.span(t.since_ms / 1000)}"
+        waits = t.kind == "waiting"
+        told = f"waiting for {words.span(t.since_ms / 1000)}" if waits else words.kept_place(t.reserved_ms)
+        line = f"  {t.position}. {inert(t.agent)}  {told}"
         if when := turn(state, t.position):
             line += f", turn about {words.clock(when[0])}, latest {words.clock(when[1])}"
         out.say(line + (f"; {goes_first(t)}" if t.hotfix is not None else ""))
+    for line in words.closed_lines(state):
+        out.say(line)
     if state.state == "reconciling":
         out.say("  The next push that reaches the remote looks and goes on. If none ever will:")
         out.say(f'  prp lock break {quote(state.name)} --fence {state.fence} --reason "why"')
@@ -84,7 +89,7 @@ def break_(args: argparse.Namespace, out: Output) -> int:
     answer = lock.break_(args.fence, session.agent.name, args.reason)
     if isinstance(answer, Lost):
         raise words.not_broken(answer.state, args.fence)
-    out.say(f"{name}: the hold of {words.holder_words(before)} is ended. It is in the log, with your name and reason.")
+    out.say(f"{name}: the hold of {words.holder_words(before)}, is ended. It is in the log, with your name and reason.")
     if before.phase in (INTENT, ACCEPTING):
         out.say("Its push may still arrive; if it does, the log will say so, under its owner's name.")
     elif before.phase in (LANDED, SMOKING):
@@ -97,9 +102,11 @@ def break_(args: argparse.Namespace, out: Output) -> int:
 def close(args: argparse.Namespace, out: Output) -> int:
     session = ops.Session(url=args.redis_url)
     name, reason = session.lanes(args.lane or session.config.ledger_lane)[0], _reason(args)
-    state = session.lock(name).close(session.agent.name, reason).state
+    lock = session.lock(name)
+    before = lock.state().closed
+    state = lock.close(session.agent.name, reason).state
     _sign(session, name, out)
-    out.say(f"{name} is closed. It takes only fixes until you, or somebody else, opens it:")
+    out.say(words.closed_now(name, before))
     out.say(f'  prp lane open {quote(name)} --reason "why"')
     out.answer(lane=ops.lane_json(state))
     return OK
@@ -120,7 +127,7 @@ def open_(args: argparse.Namespace, out: Output) -> int:
     if isinstance(answer, Lost):
         out.say(f"{name} is open already.")
     else:
-        out.say(f"{name} is open.")
+        out.say(words.opened(name, closed))
     _sign(session, name, out)
     out.answer(lane=ops.lane_json(answer.state))
     return OK

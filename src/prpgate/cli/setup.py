@@ -233,7 +233,7 @@ def _merge_driver(repo: Repo, config: Config, out: Output) -> Setup:
 def uninstall(args: argparse.Namespace, out: Output) -> int:
     from .. import driver_setup
     from .. import install as hooks
-    from ..messages.install import NOTHING_HERE as nothing
+    from ..messages.install import NOTHING_HERE, STAYS
 
     repo = Repo.found()
     report = hooks.uninstall(repo)
@@ -244,8 +244,7 @@ def uninstall(args: argparse.Namespace, out: Output) -> int:
     forgotten = _forget(repo) if args.all else []
     for name in forgotten:
         out.say(f"Removed {name}.")
-    if not (report.lines or driver.detail or forgotten):
-        out.say(nothing)
+    out.say(STAYS if report.lines or driver.detail or forgotten else NOTHING_HERE)
     out.answer(hooks=report._asdict(), merge_driver=driver._asdict())
     return OK
 

@@ -71,6 +71,8 @@ def install(args: argparse.Namespace, out: Output) -> int:
     if not args.remove:
         for note in say.after_install([p.path for p in plans if p.host.file and not _ignored(repo, p.path)]):
             out.note(note)
+        if importlib.util.find_spec("mcp") is None:
+            out.note(say.not_yet())
     out.answer(hosts=[{"host": p.host.name, "path": p.path, "name": p.key, "changed": p.changes} for p in plans])
     return OK
 

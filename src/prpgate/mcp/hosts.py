@@ -86,7 +86,13 @@ def plan(host: Host, root: str, project: str, *, remove: bool = False) -> Plan:
     try:
         text = (before or b"")[len(mark) :].decode("utf-8")
         if remove:
-            text = jsontext.cut(text, host.group, name)
+            left = jsontext.cut(text, host.group, name)
+            # A file of this clone that holds nothing else goes: nobody but us made it.
+            text = (
+                ""
+                if host.file and not mark and left != text and jsontext.parse(left) in ({}, {host.group: {}})
+                else left
+            )
         elif not _says(text, host.group, name, own):
             text = jsontext.put(text, host.group, name, own)
     except ValueError as e:  # a byte that is no UTF-8 as well
@@ -106,10 +112,14 @@ def block(host: Host, name: str, own: dict[str, Any]) -> str:
 
 
 def write(p: Plan) -> None:
-    """Put a plan into its file in one step: same mode, and through a symbolic link. Raises UserError."""
+    """Put a plan into its file in one step: same mode, and through a symbolic link. Where nothing is left, the file
+    goes. Raises UserError."""
     path = os.path.realpath(p.path)
     folder = os.path.dirname(path)
     try:
+        if not p.after:
+            os.unlink(path)
+            return
         os.makedirs(folder, exist_ok=True)
         fd, spare = tempfile.mkstemp(prefix=".prp-", dir=folder)
         try:

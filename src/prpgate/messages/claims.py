@@ -158,11 +158,12 @@ def none_ready(passed: Sequence[tuple[str, dict[str, Any]]], more: int, now_ms: 
         )
     if not passed:
         return UserError("nothing is left to start.", code="none-ready", next_action='prp new "title"')
-    told = [f"{inert(i)}: {obstacle(o, now_ms).text}" for i, o in passed[:5]]
+    told = [f"  {inert(i)}: {obstacle(o, now_ms).text}" for i, o in passed[:5]]
     rest = len(passed) + more - len(told)
     return UserError(
-        f"nothing is ready to start: {'; '.join(told)}" + (f"; and {rest} more." if rest else "."),
+        "nothing is ready to start. Nothing was changed.",
         code="none-ready",
+        hint="\n".join([*told, *([f"  and {rest} more"] if rest else [])]),
         next_action=f"prp why {inert(passed[0][0])}",
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 
@@ -65,6 +65,11 @@ _WHY = {
 def why(e: Event) -> str:
     """The reason, in words where the log has only a code."""
     if e.event == "verdict":
+        if told := _verdict(e.detail):
+            result, stands = told.get("result"), told.get("stands")
+            other = f"{stands} stands" if stands != result else None
+            of = str(told.get("sha") or told.get("tree") or "")[:10]
+            return ", ".join(str(p) for p in (of, result, told.get("class"), other, told.get("run_url")) if p)
         what, _, rest = e.detail.partition(" ")
         return "unknown: " + rest if what == "unknown" and rest else e.detail
     if e.event == "foreign-push" and e.detail.isdigit() and e.detail != "1":
@@ -74,13 +79,24 @@ def why(e: Event) -> str:
     return _WHY.get((e.event, e.detail)) or e.detail
 
 
-def _said(detail: str) -> str:
-    """What a mark on a PRP says; its event carries it as JSON."""
+def _told(detail: str) -> dict[str, Any] | None:
+    """What an event carries as JSON, if that is what it carries."""
     try:
         told = json.loads(detail)
     except ValueError:
-        return detail
-    if not isinstance(told, dict):
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def _verdict(detail: str) -> dict[str, Any] | None:
+    """A verdict that the PRPs' stream tells; a lane's log tells its own in words."""
+    return _told(detail) if detail.startswith("{") else None
+
+
+def _said(detail: str) -> str:
+    """What a mark on a PRP says; its event carries it as JSON."""
+    told = _told(detail)
+    if told is None:
         return detail
     words = [str(told[k]) for k in ("reason", "name") if told.get(k)]
     words += [f"to {told['agent']}"] if told.get("agent") else []
@@ -91,7 +107,8 @@ def _said(detail: str) -> str:
 def colour(e: Event) -> str | None:
     """Red for what somebody should look at, green for what went well, yellow for what is out of the ordinary."""
     if e.event == "verdict":
-        said = e.detail.removeprefix("late ").removeprefix("candidate ")
+        told = _verdict(e.detail)
+        said = str(told.get("result")) if told else e.detail.removeprefix("late ").removeprefix("candidate ")
         return "green" if said.startswith("green") else "red" if said.startswith("red") else "yellow"
     return "green" if e.event in GOOD else "red" if e.event in BAD else "yellow" if e.event in ODD else None
 

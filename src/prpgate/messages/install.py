@@ -33,6 +33,7 @@ def not_writable(path: str, why: str) -> str:
 
 
 NOTHING_HERE = "Nothing of prpgate is installed here."
+STAYS = "prp.toml stays, and the block in AGENTS.md (prp prime --remove). This machine's store runs on: prp store stop."
 
 # --- install and uninstall -------------------------------------------------------------------------------------------
 OWN_CHECKOUT = "git runs the hooks of this checkout itself (core.hooksPath): no stubs are needed."

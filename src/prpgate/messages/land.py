@@ -28,8 +28,8 @@ QUOTED_MOST = 20  # lines of what git, a hook or a step wrote
 
 def turn(state: LaneState, position: int) -> tuple[float, float] | None:
     """In how many seconds it is the turn of a place: as holds here usually take, and as the long ones do. A hold that
-    takes longer than these may take until its deadline."""
-    if not state.hold_p50_ms or not state.hold_p90_ms:
+    takes longer than these may take until its deadline. None where nobody knows: on a closed lane above all."""
+    if state.closed or not state.hold_p50_ms or not state.hold_p90_ms:
         return None
     first = late = 0.0
     if state.holder:

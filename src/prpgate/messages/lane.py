@@ -226,6 +226,8 @@ def just_adopted(lane: str, wait_s: float, again: str = AGAIN) -> UserError:
 
 def fetch_first(remote: str, lane: str, sha: str, line: Refused | None, plain: bool = True) -> UserError:
     place = kept(line.position, line.reserved_ms) if line else "Nothing is lost."
+    if line and (c := line.state.closed):
+        place = f"It is closed, too, by {inert(c.by)}: {sentence(c.reason)} Only fixes land. {place}"
     return UserError(
         f"{lane} moved on to {sha[:10]}, which is not under what you push. {place}",
         code="fetch-first",
@@ -272,6 +274,42 @@ def lane_line(state: LaneState) -> str:
     if state.closed:
         line += f"; closed by {inert(state.closed.by)}: {inert(state.closed.reason)}"
     return line
+
+
+def closed_lines(state: LaneState) -> list[str]:
+    """What `prp lock status` says below a closed lane: since when, and the command that opens it."""
+    c = state.closed
+    if c is None:
+        return []
+    opens = f'prp lane open {quote(state.name)} --reason "why"'
+    if c.kind != "person" and c.culprit_sha:
+        sha = c.culprit_sha[:10]
+        told = f"a green fix opens it; {sha} closed it, and is taken back by:"
+        opens = "prp land --revert"
+    elif c.kind != "person":
+        told = "a green fix opens it, or a person:"
+    else:
+        told = "a person opens it:"
+    return [f"  closed since {clock(-c.since_ms / 1000)}, only fixes land; {told}", f"    {opens}"]
+
+
+def kept_place(reserved_ms: float) -> str:
+    return f"place kept until {clock(reserved_ms / 1000)}"
+
+
+def quiet(wait_s: float) -> str:
+    return f"Nobody lands before {clock(wait_s)}: the store was emptied and adopted anew."
+
+
+def closed_now(name: str, before: Closing | None) -> str:
+    """`before`: the closing that this one takes the place of."""
+    over = f" (before: by {inert(before.by)}: {inert(before.reason)})" if before else ""
+    return f"{name} is closed{over}. It takes only fixes until you, or somebody else, opens it:"
+
+
+def opened(name: str, before: Closing | None) -> str:
+    was = f" It was closed by {inert(before.by)}: {sentence(before.reason)}" if before else ""
+    return f"{name} is open.{was}"
 
 
 def moment(event_id: str) -> str:

@@ -369,11 +369,12 @@ def _did_you_mean(nearest: Sequence[str]) -> str:
     return f" (did you mean {' or '.join(nearest)}?)" if nearest else ""
 
 
-def unknown_claim(nearest: Sequence[str]) -> Said:
+def unknown_claim(nearest: Sequence[str], everything: bool = False) -> Said:
+    """`everything`: it was a `git commit -a`, of which nothing is staged once it was refused."""
     return Said(
         f"the message claims a PRP that is in no ledger{_did_you_mean(nearest)}",
         "Correct it (prp list shows all ids; another project's is written Prp: other-repo#ID):\n"
-        '  git commit -e -F "$(git rev-parse --git-path COMMIT_EDITMSG)"',
+        f'  git commit {"-a " if everything else ""}-e -F "$(git rev-parse --git-path COMMIT_EDITMSG)"',
     )
 
 

@@ -147,6 +147,10 @@ def no_resource(uri: str) -> str:
     return f"{inert(uri)} is no resource: prp://prp/ID or prp://lane/NAME."
 
 
+def not_yet() -> str:
+    return f"The host cannot start it yet: prp mcp needs the extra `mcp`, and this Python has none.\n  {command('mcp')}"
+
+
 def extra_missing() -> UsageError:
     return UsageError("prp mcp needs the extra `mcp`.", code="extra-missing", next_action=command("mcp"))
 

@@ -72,7 +72,8 @@ def not_started(why: str) -> str:
 # --- why nothing is delivered from here ------------------------------------------------------------------------------
 
 NOT_SET = (
-    "prp.toml of the lane has no [notify] with a webhook or a command; docs/notify.md has an example of three lines."
+    "prp.toml of the lane has no [notify] with a webhook or a command. To begin, land this in it: "
+    '[notify], and below it webhook = "https://…" or command = ["/path/of/a/program"].'
 )
 NOT_LANDED = "[notify] counts once prp.toml is on the lane: what a branch says is run by nobody."
 ALLOW = "prp notify allow"

@@ -283,7 +283,8 @@ def no_ledger_here(path: str, branch: str | None) -> UserError:
     return UserError(
         f"there is no ledger at {inert(path)} in this working tree ({inert(branch or 'detached HEAD')}).",
         code="stale-line",
-        hint="A branch from before the ledger cannot carry milestones.",
+        hint="A branch from before the ledger cannot carry milestones. Where the lane has none either, it comes with "
+        "the first PRP that lands.",
         next_action="git pull --rebase --autostash",
     )
 
@@ -385,7 +386,7 @@ def rewritten(before: str, tip: str, count: int) -> str:
 
 def no_ledger(path: str, tip: str) -> str:
     where = "" if tip == ZERO else f" in {tip[:10]}"
-    return f"There is no ledger at {inert(path)}{where or ' yet'}."
+    return f'There is no ledger at {inert(path)}{where} yet: prp new "title" begins one.'
 
 
 # --- findings --------------------------------------------------------------------------------------------------------

@@ -100,7 +100,10 @@ def store_is_elsewhere(project: str, url: str, source: str) -> str:
     )
 
 
-ELSEWHERE_HINT = "Start that server or set REDIS_URL to it. To go on with this machine's own store instead, adopt it."
+ELSEWHERE_HINT = (
+    "Start that server or set REDIS_URL to it. To go on with this machine's own store instead: prp store adopt. "
+    "What was asked, and where:"
+)
 
 
 def another_id_stands(url: str, found: str) -> str:

@@ -8,10 +8,12 @@ for every blocking caller.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote
 
 import redis
 from redis import exceptions
@@ -245,11 +247,23 @@ def adopt(store: Store, store_id: str, *, replace: bool = False) -> str:
 
 def _remember(store: Store) -> None:
     """Note on this machine which server the project's store is."""
-    if store.rule == discover.EMBEDDED:
+    if store.rule == discover.EMBEDDED or _is_own_socket(store):
         folders.forget_elsewhere(store.project)
         embedded.Embedded(store.project).settled()
     elif store.rule != GIVEN:
         folders.note_elsewhere(store.project, store.url, store.source)
+
+
+def _is_own_socket(store: Store) -> bool:
+    """Whether an address that somebody set is this machine's own server: a runner beside the clones has to name it."""
+    scheme, _, path = store.url.partition("://")
+    if scheme != "unix":
+        return False
+    try:
+        own = embedded.Embedded(store.project).socket
+    except StoreDown:  # no home: none of its own either
+        return False
+    return os.path.realpath(unquote(path)) == os.path.realpath(own)
 
 
 def _recognise(store: Store, config: Config) -> None:

@@ -10,9 +10,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Self
 
-from hold import ADDRESSES, AGENT, KLASS, STORE_S, Hold, LaneHold
+from hold import ADDRESSES, AGENT, KLASS, STORE_S, TELL_S, Hold, LaneHold
 
-from prpgate import events, gate_runs, prps
+from prpgate import events, gate_runs, notify, policy, prps
 from prpgate.candidate_lock import CandidateLock
 from prpgate.errors import CouldNotTell, UserError
 from prpgate.gitrepo import lane_of
@@ -20,6 +20,7 @@ from prpgate.lock import Granted, Lost
 from prpgate.messages import candidates as say
 from prpgate.messages import smoke as smoke_say
 from prpgate.model import Verdict
+from prpgate.smoke import UNKNOWN
 from prpgate.store.client import connect
 
 if TYPE_CHECKING:
@@ -70,7 +71,16 @@ class CandidateHold(LaneHold):
             about = {"agent": AGENT, "sha": self.head, "run_url": self.event.run_url}
             prps.note_verdict(self.store, verdict, **about, proven_ms=self._proven(result))
         gate_runs.keep(lambda: self._note_runs(result))
+        if result != UNKNOWN:  # a cancelled run has seconds left
+            self._notify()
         return say.told(self.name, result, judged.stands, judged.written)
+
+    def _notify(self) -> None:
+        """Tell people, as the lane's prp.toml says: the candidate's own has not landed."""
+        tip = self.repo.known_tip(self.config.remote, self.name)
+        settings = policy.at(self.repo, tip) if tip else None
+        if settings and settings.notifies:
+            notify.once(self.repo, settings, self.store, most_s=TELL_S)
 
 
 def take(config: Config, repo: Repo, event: runner.Event, number: int, head: str) -> Hold:

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from prpgate import gate_runs, identity, lane, notify, prps, smoke, verdicts, watcher
+from prpgate import gate_runs, identity, lane, notify, observing, prps, smoke, verdicts, watcher
 from prpgate.errors import CouldNotTell, StoreDown, UserError
 from prpgate.lane_state import HELD, LANDED
 from prpgate.lock import Granted, Lost, MergeLock, Who
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 
     from prpgate.config import Config
     from prpgate.gitrepo import Repo
+    from prpgate.lane_state import LaneState
     from prpgate.lock import Judged, Lease, Look
     from prpgate.smoke import SmokeReport
     from prpgate.store.client import Store
 
 AGENT, KLASS = "ci", "ci"
+GATES = ("ci", "ci-first")  # under which a landing waits for its run
 ADDRESSES = ("PRP_REDIS_URL", "REDIS_URL")
 STORE_S = 5.0  # for one answer of the store
 TRIES, PAUSE_S = 3, 2.0  # for the verdict: a store that restarts is back by then
@@ -47,8 +49,10 @@ class Hold:
     """No grip at all: the run only checks. `why` says why; it is what the summary shows of the lane."""
 
     fence = ""
+    address = ""  # of the store that this run speaks to, as its environment has it
     wanted = False  # does the landing want another run after this one?
     stands = ""  # why nothing has to be run: the tree is green already
+    base: str | None = None  # what the landing that is waited for came on top of
 
     def __init__(self, why: str) -> None:
         self.why = why
@@ -96,6 +100,7 @@ class LaneHold(Hold):
         self.config, self.repo, self.event, self.name, self.head = config, repo, event, name, head
         self.store, self.lock = store, MergeLock(store, name, config.times)
         self.me = f"ci:{event.run}:{secrets.token_hex(8)}"
+        self.address = next((found for a in ADDRESSES if (found := os.environ.get(a, "").strip())), "")
         self.tree = repo.tree(head) or ""
         self.steps = smoke.hash_of(config)
         self.spared: verdicts.Known | None = None
@@ -108,13 +113,17 @@ class LaneHold(Hold):
     def adopt(self) -> Self:
         """Take the lane over if it is this run's to have, and bring the live state up to what landed."""
         in_branch, later_green = self._in_branch()
-        awaited = self._awaited()
+        now = self.lock.state()
+        awaited = self._awaited(now)
+        # A commit that turns the gate off was landed while it was on: somebody waits for it.
+        waits = awaited and now.phase == LANDED
+        self.base = now.intent.base if awaited and now.intent else None
         if self.config.gate == "ci-first" and not awaited and self._green_before():
             self.why = self.stands
-        elif self.config.gate in ("ci", "ci-first"):
+        elif self.config.gate in GATES or waits:
             # Where a later tip is green already this is old news: it must not hold the lane, nor close it. What is not
-            # on the lane (a dispatch can name any commit) is no landing, unless it is the very one that is waited for.
-            if not later_green and (in_branch or awaited):
+            # on the lane (a dispatch can name any commit) is no landing. The very one that is waited for ends the wait.
+            if awaited or (in_branch and not later_green):
                 self.lease = self._take()
             if self.lease:
                 self.fence = str(self.lease.fence)
@@ -144,9 +153,8 @@ class LaneHold(Hold):
         landing = now.state == HELD and now.phase == LANDED and now.holder is not None and now.holder.sha == self.head
         return landing and now.fence == fence
 
-    def _awaited(self) -> bool:
+    def _awaited(self, now: LaneState) -> bool:
         """Is it the landing that has the lane? A pull request that is being merged lands as a commit with its tree."""
-        now = self.lock.state()
         merged = any(now.intent and p.head == now.intent.head and p.tree == self.tree for p in now.pulls)
         return merged or (now.intent is not None and now.intent.head == self.head)
 
@@ -232,16 +240,17 @@ class LaneHold(Hold):
         return self.why
 
     def _give(self, result: str, reason: str) -> str:
-        said = self.why
-        if self.stands:
+        said, fixer = self.why, observing.mends(self.repo, self.config, self.lock, self.head)
+        if self.stands and not fixer:
             return said
-        if self.config.gate in ("ci", "ci-first"):
-            judged = self._judged(result, reason, self.lease)
+        if self.config.gate in GATES or self.lease:
+            judged = self._judged(result, reason, self.lease, fixer)
             if self.lease and result in FINAL and not judged.written and judged.stands not in FINAL:
                 # The lane was lost meanwhile (a pause, `prp lock break`), and nobody has judged this tree: what was
                 # found is as true as what a run finds that never had the lane.
                 in_branch, later_green = self._in_branch()
-                judged = self._judged(result, reason, self._take() if in_branch and not later_green else None)
+                mine = self._take() if in_branch and not later_green else None
+                judged = self._judged(result, reason, mine, fixer)
             self.wanted = judged.again
             said = say.judged(self.name, result, judged)
         if result != smoke.UNKNOWN:
@@ -258,12 +267,13 @@ class LaneHold(Hold):
             notify.once(self.repo, self.config, self.store, most_s=TELL_S)
         return said
 
-    def _judged(self, result: str, reason: str, lease: Lease | None) -> Judged:
-        in_branch, later_green = (True, False) if lease else self._in_branch()
+    def _judged(self, result: str, reason: str, lease: Lease | None, fixer: bool) -> Judged:
+        in_branch, later_green = self._in_branch() if result == smoke.RED or not lease else (True, False)
         return self.lock.verdict(
             *(self.head, self.tree, self.steps, KLASS, result, lease.fence if lease else None),
-            in_branch=in_branch,
+            in_branch=in_branch or lease is not None,
             later_green=later_green,
+            fixer=fixer,
             by=AGENT,
             reason=reason,
             run_url=self.event.run_url,
@@ -319,6 +329,7 @@ class GroupHold(LaneHold):
                 self.lock.verdict(*mine, by=AGENT, reason=reason, run_url=url, proven=proven)
             verdict = Verdict(self.tree, self.steps, KLASS, result)
             prps.note_verdict(self.store, verdict, agent=AGENT, sha=self.head, run_url=url, proven_ms=proven)
+        gate_runs.keep(lambda: self._note_runs(result))
         return when.merge_group_recorded(self.name, result)
 
 

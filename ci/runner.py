@@ -34,6 +34,7 @@ FENCE = re.compile(r"[0-9]{1,20}", re.ASCII)
 NOT_FOR_STEPS = (
     *(
         "PRP_REDIS_URL",
+        "PRP_HOST_TOKEN",
         "PRP_NOTIFY_SECRET",
         "PRP_JUNIT",
         "PRP_NO_CACHE",
@@ -57,6 +58,7 @@ class Event(NamedTuple):
     name: str  # "push", "pull_request", "merge_group", "workflow_dispatch" …
     ref: str  # full name of the branch or tag, or of the merge that a pull request stands for
     sha: str  # the commit the run is about
+    own: str  # the commit that the host runs it for, and shows its check run on: a dispatch may name another
     base: str | None  # what stood there before, where the event says so
     actor: str
     run_url: str
@@ -99,6 +101,7 @@ def read(env: Mapping[str, str]) -> Event:
         name=name,
         ref=ref,
         sha=sha,
+        own=env["GITHUB_SHA"],
         base=base if isinstance(base, str) and SHA.fullmatch(base) else None,
         actor=env.get("GITHUB_ACTOR", ""),
         run_url=f"{where}/actions/runs/{run}",
@@ -116,9 +119,11 @@ def _at(value: Any, *keys: str) -> Any:
     return value
 
 
-def env_for_steps(env: Mapping[str, str]) -> dict[str, str]:
-    """What the declared steps see: not the store's password, nor the files by which this action speaks."""
-    return {k: v for k, v in env.items() if k not in NOT_FOR_STEPS}
+def env_for_steps(env: Mapping[str, str], store: str = "") -> dict[str, str]:
+    """What the declared steps see: not the address of the store that this run speaks to, by whatever name, nor the
+    files by which this action speaks."""
+    addresses = {env.get("PRP_REDIS_URL", ""), store} - {""}
+    return {k: v for k, v in env.items() if k not in NOT_FOR_STEPS and v not in addresses}
 
 
 # --- workflow commands ------------------------------------------------------------------------------------------------

@@ -92,7 +92,9 @@ def stood_before(repo: Repo, event: runner.Event, head: str) -> str | None:
     return None if event.base == ZERO else event.base
 
 
-def run_steps(repo: Repo, config: Config, log: runner.Log, scope: verdicts.Scope, line: Timeline) -> SmokeReport:
+def run_steps(
+    repo: Repo, config: Config, log: runner.Log, hold: Hold, scope: verdicts.Scope, line: Timeline
+) -> SmokeReport:
     """Run what prp.toml declares, its output fenced off in the log."""
     shown = StepLog(log, min(config.smoke_parallel or smoke.cores(), len(config.smoke)))
 
@@ -108,7 +110,7 @@ def run_steps(repo: Repo, config: Config, log: runner.Log, scope: verdicts.Scope
         repo.top,
         ledger_path=config.ledger_path,
         paths=scope.paths,
-        env=runner.env_for_steps(os.environ),
+        env=runner.env_for_steps(os.environ, hold.address),
         on_line=shown.line,
         on_step=on_step,
         on_tick=shown.tick,
@@ -134,7 +136,7 @@ def run_again(
     """
     reds: list[str] = []
     while True:
-        report = run_steps(repo, config, log, scope, line)
+        report = run_steps(repo, config, log, hold, scope, line)
         tries = len(reds) + 1
         hold.ran(report, tries)
         may = report.result == smoke.RED and tries <= config.red_retries
@@ -198,7 +200,10 @@ def lane_for(repo: Repo, config: Config, event: runner.Event, head: str) -> str 
 
 
 def holding(config: Config, repo: Repo, event: runner.Event, head: str) -> Hold:
-    """What this run speaks for: a landing's candidate, a lane, or nothing. Raises CouldNotTell: nobody waits for it."""
+    """What this run speaks for: a landing's candidate, a lane, or nothing. Raises CouldNotTell: nobody waits for it, or
+    its check run would be read as the verdict of another commit than it looks at."""
+    if config.ci_observe == "status" and event.name == "workflow_dispatch" and event.sha != event.own:
+        raise CouldNotTell(when.seen_on_another(event.own, event.sha), code="stale")
     number = candidate.number_of(config, event, head) if event.name in candidate.EVENTS else None
     if number is not None:
         return candidate.take(config, repo, event, number, head)
@@ -260,6 +265,8 @@ def gate(env: dict[str, str], log: runner.Log, cancel: Cancel) -> int:
     with holding(config, repo, event, head) as hold:
         if candidate.number_of(config, event, head) is not None:
             event = event._replace(base=candidate.range_base(repo, config, hold, head))
+        elif event.name == "workflow_dispatch":  # which says nothing of what stood there before
+            event = event._replace(base=hold.base)
         log.line(hold.why)
         try:
             hold.story(line)

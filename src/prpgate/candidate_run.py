@@ -14,7 +14,7 @@ from .errors import HostDown, HostRefused
 from .messages import candidates as say
 from .messages import observing as observing_say
 from .model import Verdict
-from .observing import ASK_S, BY, MOST_PAUSE_S, dispatch, newest, result_of
+from .observing import ASK_S, BY, MOST_PAUSE_S, Jobs, dispatch, newest, result_of
 from .outcomes import Lost, boottime_s
 from .smoke import UNKNOWN
 
@@ -42,6 +42,7 @@ class CandidateRun:
         self.repo, self.config, self.store, self.lock, self.tell = repo, config, store, lock, tell
         self.until = float("inf")  # when CI's time is over
         self._host: Host | None = None
+        self._jobs = Jobs(config)
         self._down = False
         self._before: frozenset[int] = frozenset()
         self._stored, self._stored_at, self._due = Sight(None), 0.0, 0.0
@@ -189,7 +190,7 @@ class CandidateRun:
 
     def _runs(self, head: str) -> list[CheckRun]:
         try:
-            return self._of().check_runs(head, self.config.ci_check)
+            return self._jobs.told_apart(self._of(), self._of().check_runs(head, self.config.ci_check))
         except HostRefused as e:
             if e.status != 422:
                 raise

@@ -107,6 +107,10 @@ def _workflow(repo: Repo, config: Config) -> Iterator[Finding]:
         return
     if config.gate == "ci-first" and not runs_on(found, config.candidate(1)):
         yield Finding("warning", say.not_on_candidates(path, config.candidates))
+    if config.gate == "ci" and not runs_on(found, config.ledger_lane):
+        yield Finding("warning", say.not_on_landings(path, config.ledger_lane))
+    if filters := path_filters(found):
+        yield Finding("warning", say.filtered(path, filters))
     names = check_names(found)
     if config.ci_observe == STATUS and names and not any(_may_be(name, config.ci_check) for name in names):
         yield Finding("warning", say.no_such_check(path, config.ci_check, names))
@@ -136,6 +140,14 @@ def runs_on(workflow: dict[Any, Any], branch: str) -> bool:
     if "branches-ignore" in push:
         return not _matches(push["branches-ignore"], branch)
     return not ({"tags", "tags-ignore"} & set(push))
+
+
+def path_filters(workflow: dict[Any, Any]) -> list[str]:
+    """The filters by which it runs on some pushes only, whatever their branch. What is pushed and matches none of its
+    paths gets no run, and waits for one."""
+    on = workflow.get("on", workflow.get(True))
+    push = on.get("push") if isinstance(on, dict) else None
+    return [name for name in ("paths", "paths-ignore") if isinstance(push, dict) and name in push]
 
 
 def _matches(patterns: object, branch: str) -> bool:

@@ -217,8 +217,8 @@ class MergeLock:
     ) -> Judged:
         """A run ended with "green", "red" or "unknown". `fence`: of a run that has the lane, None for one without.
 
-        `close_after` reds in a row close the lane. `in_branch` and `later_green` matter for a run without the lane:
-        its red closes the lane only while the commit is in the branch and no later tip is green. `by` and `reason` go
+        `close_after` reds in a row close the lane, while the commit is in the branch (a run that has the lane need not
+        say so) and no later tip is green. `fixer`: the branch takes back what closed the lane. `by` and `reason` go
         to the closed sign. `proven`: of a green that was inherited, when the run ended that proved it.
         """
         raw = self._run(

@@ -12,7 +12,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import identity, policy, watcher
+from . import identity, policy, reverts, watcher
 from .errors import CouldNotTell, HostDown, HostRefused, UserError
 from .lane_state import HELD, LANDED, SMOKING
 from .lock import Granted, MergeLock, Who
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .config import Config
     from .gitrepo import Repo
-    from .host import CheckRun, Host
+    from .host import CheckRun, Host, WorkflowJob
     from .lane_state import LaneState
     from .store.client import Store
 
@@ -38,6 +38,8 @@ MOST_LATE = 3  # unproven commits that are asked about at a time
 LOOK_BACK, LATER_MOST = 100, 200  # events of the log; commits after one that are asked for a green verdict
 MOST_PAUSE_S = 120.0
 IN_LANE = ("landed", "late", "foreign")
+ACTIONS = "github-actions"  # the app whose check runs are jobs of workflows
+GATE_STEP, SET_UP = "smoke gate", "set-up failed"  # the step's name in a workflow; what is said when it never began
 # Kinds of news.
 WAITS, RUNS, IN_CI, IDLE, ELSEWHERE = "waits", "runs", "in-ci", "idle", "elsewhere"
 VERDICT, LATE, STARTED, NOT_STARTED, NOT_JUDGED, DOWN, BACK = (
@@ -66,6 +68,38 @@ def newest(runs: Sequence[CheckRun], check: str, app: str) -> CheckRun | None:
     return next((r for r in ours if result_of(r) != UNKNOWN), ours[0] if ours else None)
 
 
+class Jobs:
+    """What stands behind the check runs of GitHub Actions. A job that has ended stays so: it is asked for once."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._known: dict[int, WorkflowJob | None] = {}
+
+    def told_apart(self, host: Host, runs: Sequence[CheckRun]) -> list[CheckRun]:
+        """The same, without those of pull requests: such a job ran on a merge that the host made, and its check run
+        stands on the request's head all the same. One of [ci] workflow that failed before its gate began says nothing
+        of the commit (SET_UP). Where the host does not let us look a check run counts as it is. Raises HostDown.
+        """
+        found = []
+        for run in runs:
+            job = self._of(host, run) if result_of(run) in (GREEN, RED) else None
+            if job and job.event.startswith("pull_request"):
+                continue
+            never_began = job and job.workflow == self.config.ci_workflow and job.steps.get(GATE_STEP) == "skipped"
+            found.append(run._replace(conclusion=SET_UP) if never_began and result_of(run) == RED else run)
+        return found
+
+    def _of(self, host: Host, run: CheckRun) -> WorkflowJob | None:
+        if run.app != ACTIONS or run.name != self.config.ci_check or self.config.ci_app != ACTIONS:
+            return None
+        if run.id not in self._known:
+            try:
+                self._known[run.id] = host.workflow_job(run.id)
+            except HostRefused:
+                self._known[run.id] = None
+        return self._known[run.id]
+
+
 def result_of(run: CheckRun) -> str | None:
     """What a check run says: "green", "red", "unknown"; None while it is under way.
 
@@ -85,6 +119,7 @@ class Observer:
         self.agent = agent
         self.pause_s = float(config.ci_poll_s)  # until the next look
         self._host: Host | None = None
+        self._jobs = Jobs(config)
         self._down = False
 
     @property
@@ -216,26 +251,29 @@ class Observer:
         try:
             tree, steps, close_after = self._judged_by(name, head)
             standing = lock.standing(tree, steps, KLASS)
-            if standing and standing.result in (GREEN, RED):
+            if standing and standing.result in (GREEN, RED) and standing.result != result:
                 return []
             in_branch, later_green = still_in(self.repo, self.config, lock, head)
         except CouldNotTell:
             return []
+        fixer = mends(self.repo, self.config, lock, head)
         judged = lock.verdict(
             *(head, tree, steps, KLASS, result),
             in_branch=in_branch,
             later_green=later_green,
+            fixer=fixer,
             by=BY,
             reason=say.reason(run),
             run_url=run.url,
             close_after=close_after,
         )
-        if not judged.written:
+        after = lock.record(head)
+        if after is None or after.verdict != result:
             return []
         self._record(name, head, tree, steps, result, run.url)
         closed = judged.state.closed
-        text = say.late(name, head, result, closed is not None and closed.culprit_sha == head)
-        return [News(LATE, name, text, head, result, run.url)]
+        then = say.CLOSED if closed and closed.culprit_sha == head else say.OPENED if fixer and not closed else ""
+        return [News(LATE, name, say.late(name, head, result, then), head, result, run.url)]
 
     # --- between us, the host and git --------------------------------------------------------------------------------
     def _run(self, head: str) -> Who:
@@ -251,7 +289,7 @@ class Observer:
 
     def _ask(self, name: str, head: str) -> tuple[CheckRun | None, list[News]]:
         try:
-            runs = self._of().check_runs(head, self.config.ci_check)
+            runs = self._jobs.told_apart(self._of(), self._of().check_runs(head, self.config.ci_check))
         except HostRefused as e:
             if e.status != 422:
                 raise
@@ -288,6 +326,18 @@ def dispatch(host: Host, workflow: str, lane: str, head: str, fence: int) -> Non
         if e.status != 422 or "inputs" not in e.message:
             raise
         host.dispatch(workflow, lane, {})
+
+
+def mends(repo: Repo, config: Config, lock: MergeLock, head: str) -> bool:
+    """Is the lane closed by a red that the branch takes back with this commit, and has not brought back since?
+
+    Who pressed the host's button for that announced nothing: the commit itself is all that says so.
+    """
+    closed, tip = lock.state().closed, repo.known_tip(config.remote, lock.lane)
+    if closed is None or closed.kind != RED:
+        return False
+    newest = tip if tip and repo.is_ancestor(head, tip) else head
+    return all(reverts.is_taken_back(repo, closed.culprit_sha, at) for at in dict.fromkeys((head, newest)))
 
 
 def still_in(repo: Repo, config: Config, lock: MergeLock, head: str) -> tuple[bool, bool]:

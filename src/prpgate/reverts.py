@@ -28,6 +28,22 @@ def taken_back(messages: Iterable[tuple[str, str]]) -> dict[str, str]:
     return gone
 
 
+def is_taken_back(repo: Repo, what: str | None, tip: str) -> bool:
+    """Does the branch at `tip` have a commit that takes another of its commits back, and is not taken back itself?
+
+    False also where too little history is here to say.
+    """
+    if not what or not repo.has(what) or not repo.is_ancestor(what, tip):
+        return False
+    gone: set[str] = set()
+    for sha, message in repo.messages(what, tip):  # newest first
+        for back in REVERTS.findall(message) if sha not in gone else ():
+            gone.add(back)
+            if repo.sha(f"{back}^2"):  # a merge that is taken back takes along what it brought, reverts too
+                gone.update(repo.commits(f"{back}^1", back))
+    return what in gone
+
+
 def evidence_reverted(
     repo: Repo, config: Config, base: str | None, tip: str, before: Mapping[str, str], now: Mapping[str, Entry]
 ) -> list[tuple[str, str, str]]:

@@ -116,9 +116,17 @@ def green(repo: Repo, config: Config, lock: MergeLock, head: str, classes: Colle
 
 
 def scope(
-    repo: Repo, config: Config, lock: MergeLock | None, base: str | None, head: str, classes: Collection[str]
+    repo: Repo,
+    config: Config,
+    lock: MergeLock | None,
+    base: str | None,
+    head: str,
+    classes: Collection[str],
+    more: Collection[str] = (),
 ) -> Scope:
-    """Which paths to hold against `changed`. Without a lock no verdict is recorded, and the base need not be green."""
+    """Which paths to hold against `changed`: those that differ, and `more`. Without a lock no verdict is recorded, and
+    the base need not be green. Where no step would be needed all are: a run of nothing proves nothing, and a landing
+    would wait for it, or a pull request's required check fail, for ever."""
     if not any(s.changed for s in config.smoke):
         return Scope(None)
     if base is None or not repo.has(base):
@@ -129,7 +137,10 @@ def scope(
         results = {v.result for _, v in found}
         if smoke.GREEN not in results or smoke.RED in results:
             return Scope(None, base, say.not_green_before(base))
-    return Scope(repo.changed_paths(base, head), base)
+    paths = {*repo.changed_paths(base, head), *more}
+    if len(smoke.not_needed(config.smoke, paths)) == len(config.smoke):
+        return Scope(None, base, say.NONE_NEEDED)
+    return Scope(paths, base)
 
 
 class _Known:

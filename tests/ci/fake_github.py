@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 TOKEN = "fake-token-for-tests"
@@ -102,6 +102,7 @@ class FakeGithub:
         self.requests: list[Asked] = []
         self.dispatches: list[dict[str, Any]] = []  # {"workflow", "ref", "inputs"}
         self.reruns: list[int] = []
+        self.jobs: dict[int, dict[str, Any]] = {}  # check run -> {"path", "event", "steps"}: what stands behind it
         self.checks: list[dict[str, Any]] = []
         self.statuses: list[dict[str, Any]] = []  # {"sha", "context", "state", "description", "target_url"}
         self.comments: list[dict[str, Any]] = []  # {"id", "number", "body", "user"}
@@ -190,6 +191,18 @@ class FakeGithub:
                 }
             )
             return one_id
+
+    def add_job(
+        self,
+        check_id: int,
+        steps: Mapping[str, str | None] | None = None,
+        *,
+        event: str = "push",
+        path: str = ".github/workflows/smoke.yml@refs/heads/main",
+    ) -> None:
+        """The job of a workflow that a check run stands for; `steps`: name -> conclusion."""
+        with self.lock:
+            self.jobs[check_id] = {"path": path, "event": event, "steps": dict(steps or {})}
 
     def conclude(self, check_id: int, conclusion: str) -> None:
         with self.lock:
@@ -413,6 +426,20 @@ class FakeGithub:
                 found.append(one)
         return 200, found
 
+    def _job(self, args: list[str], _: dict[str, str], __: Any) -> tuple[int, Any]:
+        one = self.jobs.get(int(args[0]))
+        if one is None:
+            raise _Refuse(404, "Not Found")
+        steps = [
+            {"name": name, "status": "completed" if said else "queued", "conclusion": said, "number": n}
+            for n, (name, said) in enumerate(one["steps"].items(), 1)
+        ]
+        return 200, {"id": int(args[0]), "run_id": int(args[0]) + 500_000, "steps": steps}
+
+    def _run(self, args: list[str], _: dict[str, str], __: Any) -> tuple[int, Any]:
+        one = self.jobs[int(args[0]) - 500_000]
+        return 200, {"id": int(args[0]), "path": one["path"], "event": one["event"]}
+
     def _comment(self, args: list[str], _: dict[str, str], body: Any) -> tuple[int, Any]:
         one = {"id": self._id(), "number": int(args[0]), "body": body["body"], "user": {"login": "prp[bot]"}}
         self.comments.append(one)
@@ -484,6 +511,8 @@ ROUTES: tuple[tuple[str, str, Callable[..., tuple[int, Any]]], ...] = (
     ("POST", "/statuses/([^/]+)", FakeGithub._status),
     ("POST", "/actions/workflows/([^/]+)/dispatches", FakeGithub._dispatch),
     ("POST", "/actions/runs/([0-9]+)/rerun-failed-jobs", FakeGithub._rerun),
+    ("GET", "/actions/jobs/([0-9]+)", FakeGithub._job),
+    ("GET", "/actions/runs/([0-9]+)", FakeGithub._run),
     ("GET", "/pulls", FakeGithub._list_pulls),
     ("GET", "/pulls/([0-9]+)", FakeGithub._pull),
     ("GET", "/pulls/([0-9]+)/files", FakeGithub._pull_files),

@@ -78,6 +78,8 @@ def test_a_host_that_may_not_be_asked_is_an_error(world: World, server: Server, 
     [
         (WORKFLOW.replace("push:", "push:\n    branches: [main]"), "does not run on pushes of prp-lane/*"),
         (WORKFLOW.replace("  push:\n", ""), "does not run on pushes of prp-lane/*"),
+        (WORKFLOW.replace("push:", "push:\n    paths: [src/**]"), "a filter of paths on push"),
+        (WORKFLOW.replace("push:", "push:\n    paths-ignore: [docs/**]"), "a filter of paths-ignore on push"),
         (WORKFLOW.replace("  workflow_dispatch:\n", ""), "no workflow_dispatch"),
         (WORKFLOW.replace("  smoke:", "  tests:"), "makes a check run named smoke"),
         (WORKFLOW.replace("runs-on: ubuntu-latest", "uses: a/b/.github/workflows/c.yml@d"), "there is: smoke / …"),
@@ -89,6 +91,13 @@ def test_a_workflow_that_cannot_prove_a_candidate_is_named(
     s = project(world, server, fake, workflow=workflow)
     ((level, text),) = wrong(s.ana, ".github")
     assert (level, said in text) == ("warning", True), text
+
+
+def test_a_workflow_that_does_not_run_on_landings_is_named(world: World, server: Server, fake: FakeGithub) -> None:
+    s = project(world, server, fake, workflow=WORKFLOW.replace("push:", "push:\n    branches: [dev]"))
+    s.push("after", {"prp.toml": s.toml.replace('gate = "ci-first"', 'gate = "ci"')})
+    ((level, text),) = wrong(s.ana, ".github")
+    assert (level, "does not run on pushes of main" in text) == ("warning", True), text
 
 
 @pytest.mark.parametrize(

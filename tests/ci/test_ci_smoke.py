@@ -206,6 +206,18 @@ def test_steps_see_neither_the_secret_nor_the_runners_files(world: World) -> Non
 
 
 # --- with a store -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["PRP_REDIS_URL", "REDIS_URL"])
+def test_steps_see_the_stores_address_under_no_name(world: World, server: Server, name: str) -> None:
+    """A `REDIS_URL` of the project's own, for its tests, stays."""
+    step = 'run = \'test -z "$PRP_REDIS_URL$REDIS_URL$OTHER" && test "$CACHE_URL" = redis://127.0.0.1:1/0\''
+    github = Github(world, step, gate="ci")
+    lock = github.use(server)
+    del github.env["PRP_REDIS_URL"]
+    env = {name: server.url, "OTHER": server.url, "CACHE_URL": "redis://127.0.0.1:1/0"}
+    ended = github.on_push(github.land(lock, "P1-001: work", {"b": "b\n"}), **env)
+    assert (ended.code, lock.state().state) == (0, "free"), ended.log
+
+
 def events(lock: MergeLock) -> list[str]:
     return [e.event for e in reversed(lock.log(100))]
 
@@ -466,6 +478,16 @@ def test_a_dispatch_speaks_for_its_own_commit_and_fence_only(
     assert (lock.state().state == "free") is speaks
     assert (events(lock)[-1] == "verdict") is speaks, ended.log
     assert bool(ended.outputs["fence"]) is speaks
+
+
+def test_a_dispatch_proves_nothing_of_the_commit_that_its_check_run_stands_on(world: World) -> None:
+    """Who reads check runs would take it for the tip's."""
+    github = Github(world, gate="ci", more='ci.observe = "status"\n')
+    head = github.push("more", {"b": "b\n"})
+    for sha, code in ((head, 0), (github.base, 5)):
+        ended = github.end(github.start(github.checkout(sha), "workflow_dispatch", {"inputs": {"sha": sha}}, head))
+        assert ended.code == code, ended.log
+    assert "is read as the verdict of" in ended.log
 
 
 @pytest.mark.parametrize("asked", [True, False])

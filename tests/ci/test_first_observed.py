@@ -147,6 +147,19 @@ def test_a_run_that_proved_nothing_is_unknown_at_once_and_never_red(s: Observed,
     s.free()
 
 
+def test_a_set_up_that_failed_is_not_proven_and_not_red(s: Observed) -> None:
+    lander, _, sha = s.begun()
+    check = s.fake.add_check(sha)
+    s.looked()
+    s.fake.add_job(check, {"set up": "failure", "smoke gate": "skipped"})
+    s.fake.conclude(check, "failure")
+    code, said, err = s.ended(lander)
+    assert (code, said["state"], said["next_action"]) == (1, "not-proven", "prp land"), err
+    assert "smoke of github-actions: set-up failed" in err
+    assert s.lock.standing(*s.key(sha, s.ana)) is None
+    s.free()
+
+
 def test_what_was_cancelled_before_on_another_branch_is_not_the_candidates(s: Observed) -> None:
     head = s.ana.commit_files("P1-001: work", {"b": "b\n"})
     s.ana.git("push", "-q", "--no-verify", "origin", "HEAD:refs/heads/topic")

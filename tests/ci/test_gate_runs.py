@@ -13,6 +13,7 @@ import time
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -138,6 +139,18 @@ def test_ci_keeps_every_attempt_and_the_flake_is_counted(world: World, server: S
     found = gate_runs.stats(kept, "ci")
     assert found is not None
     assert (found.gate.runs, found.gate.flaked, found.flake_rate) == (1, 1, 1.0)
+
+
+@pytest.mark.parametrize("step", ["true", "exit 1"])
+def test_the_runs_of_merge_groups_count_too(world: World, server: Server, step: str) -> None:
+    """They take minutes as any other, also where the queue throws the group away."""
+    github = Github(world, f'name = "unit"\nrun = "{step}"', gate="ci", more="lane.red_retries = 0\n")
+    lock = github.use(server)
+    head = github.push("in the queue", {"b": "b\n"})
+    payload = {"merge_group": {"base_ref": "refs/heads/main"}}
+    github.end(github.start(github.checkout(head), "merge_group", payload, head, "refs/heads/q/main/pr-1"))
+    (kept,) = gate_runs.read(lock.store)
+    assert (kept.sha, kept.klass, kept.result) == (head, "ci", "green" if step == "true" else "red")
 
 
 def test_an_interrupted_run_is_not_kept(world: World, server: Server) -> None:

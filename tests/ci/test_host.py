@@ -88,6 +88,17 @@ def test_what_has_not_changed_is_not_sent_again(ana: Clone, fake: FakeGithub) ->
     assert [c.conclusion for c in host.check_runs(ana.head)] == ["failure"]
 
 
+@pytest.mark.parametrize("path", [".github/workflows/smoke.yml", ".github/workflows/smoke.yml@refs/heads/main"])
+def test_the_job_behind_a_check_run(ana: Clone, fake: FakeGithub, path: str) -> None:
+    host, check = open_host(ana), fake.add_check(ana.head, conclusion="failure")
+    with pytest.raises(HostRefused) as e:
+        host.workflow_job(check)
+    assert e.value.status == 404
+    fake.add_job(check, {"set up": "failure", "smoke gate": "skipped", "last": None}, path=path)
+    steps = {"set up": "failure", "smoke gate": "skipped", "last": ""}
+    assert host.workflow_job(check) == ("smoke.yml", "push", steps)
+
+
 def test_a_workflow_is_started_with_its_inputs(ana: Clone, fake: FakeGithub) -> None:
     open_host(ana).dispatch("smoke.yml", "main", {"sha": ana.head, "fence": "7"})
     assert fake.dispatches == [{"workflow": "smoke.yml", "ref": "main", "inputs": {"sha": ana.head, "fence": "7"}}]

@@ -498,3 +498,62 @@ def test_a_push_that_nobody_announced_is_judged_too(s: Scene) -> None:
     state = s.lock.state()
     assert state.closed
     assert state.closed.culprit_sha == foreign
+
+
+# --- what stands behind a check run ----------------------------------------------------------------------------------
+
+
+SET_UP_FAILED = {"check out": "success", "set up": "failure", "smoke gate": "skipped"}
+
+
+def test_a_set_up_that_failed_says_nothing_of_the_commit(s: Scene) -> None:
+    head = s.land()
+    s.fake.add_job(s.fake.add_check(head, conclusion="failure"), SET_UP_FAILED)
+    look = s.observer()
+    (news,) = look.look("main")
+    assert (news.result, s.lock.state().phase, s.lock.state().closed) == ("unknown", "landed", None)
+    assert kinds(look.look("main")) == [WAITS]
+    assert len(s.fake.asked("actions/jobs")) == 1, "what has ended is asked for once"
+    s.fake.add_job(s.fake.add_check(head, conclusion="failure"), {**SET_UP_FAILED, "smoke gate": "failure"})
+    assert [n.result for n in look.look("main")] == ["red"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "path"),
+    [
+        ({"set up": "failure", "smoke gate": "failure"}, ".github/workflows/smoke.yml@main"),
+        ({"set up": "failure", "smoke gate": None}, ".github/workflows/smoke.yml@main"),
+        ({"set up": "failure", "another": "skipped"}, ".github/workflows/smoke.yml@main"),
+        (SET_UP_FAILED, ".github/workflows/other.yml@main"),
+    ],
+)
+def test_a_failure_is_red_unless_it_is_known_that_the_gate_never_began(
+    s: Scene, steps: dict[str, str | None], path: str
+) -> None:
+    s.fake.add_job(s.fake.add_check(s.land(), conclusion="failure"), steps, path=path)
+    assert [n.result for n in s.observer().look("main")] == ["red"]
+
+
+def test_a_token_that_may_not_see_jobs_takes_a_check_run_as_it_is(s: Scene) -> None:
+    s.fake.add_job(s.fake.add_check(s.land(), conclusion="failure"), SET_UP_FAILED)
+    s.fake.fail(403, match="actions/jobs")
+    assert [n.result for n in s.observer().look("main")] == ["red"]
+
+
+def test_a_set_up_of_another_app_is_not_asked_for(s: Scene) -> None:
+    s.fake.add_check(s.land(), "gate / all", "success", app="other-ci")
+    look = s.observer(more='ci.check = "gate / all"\nci.app = "other-ci"')
+    assert [n.result for n in look.look("main")] == ["green"]
+    assert s.fake.asked("actions/") == []
+
+
+@pytest.mark.parametrize("conclusion", ["success", "failure"])
+def test_the_run_of_a_pull_request_is_about_another_commit(s: Scene, conclusion: str) -> None:
+    """It stands on the request's head, and ran on the merge of that into its base, whatever that is."""
+    head = s.land()
+    s.fake.add_job(s.fake.add_check(head, conclusion=conclusion), {"smoke gate": conclusion}, event="pull_request")
+    look = s.observer()
+    assert kinds(look.look("main")) == [WAITS]
+    assert (s.lock.state().phase, s.verdict(head)) == ("landed", None)
+    s.fake.add_job(s.fake.add_check(head, conclusion="success"), {"smoke gate": "success"})
+    assert [n.result for n in look.look("main")] == ["green"]

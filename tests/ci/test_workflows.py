@@ -17,6 +17,7 @@ import yaml
 
 from prpgate.cli.main import find
 from prpgate.config import parse
+from prpgate.observing import GATE_STEP
 from tests.ci.github import Github, outputs
 from tests.world import World, run, server_binary
 
@@ -73,6 +74,24 @@ def test_workflows_ask_for_little_and_end_by_themselves(path: Path) -> None:
         )
         checkouts = [s for s in job["steps"] if s.get("uses", "").startswith("actions/checkout@")]
         assert {s["with"]["persist-credentials"] for s in checkouts} == (set() if publishes else {False})
+
+
+def test_everything_runs_on_every_python_and_the_compose_file_is_the_service() -> None:
+    jobs = load(FOLDER / "ci.yml")["jobs"]
+    assert jobs["test"]["strategy"]["matrix"] == {"python": ["3.11", "3.12", "3.13", "3.14"]}
+    assert list(scripts(jobs["test"])) == [".ci/run"]
+    assert list(scripts(jobs["compose"]))[1:] == [
+        "docker compose up --detach --wait",
+        ".ci/service redis://127.0.0.1:6379/0",
+    ]
+    whole = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert 'step "merge lock on Redis 7"' in whole, "and everything on Valkey"
+
+
+@pytest.mark.parametrize("path", [FOLDER / "gate.yml", FOLDER / "smoke.yml"], ids=lambda p: p.name)
+def test_the_gates_step_has_the_name_that_check_runs_are_read_by(path: Path) -> None:
+    (job,) = load(path)["jobs"].values()
+    assert job["steps"][-1]["name"] == GATE_STEP
 
 
 def test_what_is_released_was_built_once_from_the_tag_and_is_attested() -> None:

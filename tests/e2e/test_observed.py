@@ -260,6 +260,32 @@ def test_a_cron_job_reconciles_and_says_what_it_did(observed: tuple[Project, Fak
     assert [(e["event"], e["result"]) for e in found["events"]] == [("verdict", "green")]
 
 
+@pytest.mark.parametrize("observe", ["status", "store"])
+def test_the_first_who_waits_starts_the_run_that_never_came_and_lands_after_the_cap(
+    observed: tuple[Project, FakeGithub], observe: str
+) -> None:
+    project, fake = observed
+    ana = project.ana
+    toml = ana.read("prp.toml").replace("[lane]\n", "[lane]\nci_wait = 1\nci_cap = 8\n", 1)
+    ana.commit_files("Quick", {"prp.toml": toml.replace('observe = "status"', f'observe = "{observe}"', 1)})
+    ana.git("push", "-q", "--no-verify")
+    ben = join(project, fake, "ben")
+    work(ana, "one")
+    ana.prp("land")
+    first = project.tip()
+    work(ben, "two")
+    with Started(ben, "land", "--wait", "50") as waiter:
+        done = waiter.ended()
+    assert done.code == 0, done
+    assert "smoke.yml was started for it, once" in done.err
+    (started,) = fake.dispatches
+    assert (started["ref"], set(started["inputs"])) == ("main", {"sha", "fence"} if observe == "store" else set())
+    assert observe == "status" or started["inputs"]["sha"] == first
+    assert project.subjects()[:2] == ["work on two", "work on one"]
+    events = json.loads(ana.prp("lock", "log", "--json").out)["events"]
+    assert [(e["sha"], e["detail"]) for e in events if e["event"] == "verdict"] == [(first, "unknown no-run")]
+
+
 def test_what_cannot_be_asked_is_said_with_the_command_that_helps(observed: tuple[Project, FakeGithub]) -> None:
     project, fake = observed
     ana = project.ana

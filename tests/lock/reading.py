@@ -637,7 +637,12 @@ class Lane:
         smoking = self.state == "held" and h is not None and h.phase == "smoking"
         under_lock = smoking and h is not None and h.head == head and self.current(a)
         own = h is not None and h.head == head
-        if not under_lock and ("fence" in a or written or result == "unknown" or own):
+        known = self.records.get(head, {})
+        # a commit of the branch with a tree that was judged as another's: that verdict counts here too, once
+        anew = bool(written and stands and a["in_branch"] and stands["result"] == result and stands["head"] != head)
+        anew = anew and known.get("verdict") not in ("green", "red")
+        anew = anew and bool(known or (a["fixer"] and result == "green"))
+        if not under_lock and ("fence" in a or (written and not anew) or result == "unknown" or own):
             fence = int(a["fence"]) if "fence" in a else -1
             self.note("verdict", agent, head, "late " + result, fence)
             return {"outcome": "judged", "written": False, "stands": stands["result"] if stands else None}
@@ -659,7 +664,7 @@ class Lane:
         opened = False
         # after a person opened it, only what landed later may close it
         old = self.opened_at is not None and self.records.get(head, {}).get("at", 0) < self.opened_at
-        if counts and result == "red" and not old and (under_lock or (a["in_branch"] and not a["later_green"])):
+        if counts and result == "red" and not old and (under_lock or a["in_branch"]) and not a["later_green"]:
             self.reds.append(head)
             if self.closed is None and len(self.reds) >= a.get("close_after", 1):
                 many = f"{len(self.reds)} landings in a row are red, the last: " if len(self.reds) > 1 else ""

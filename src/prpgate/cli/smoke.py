@@ -134,10 +134,11 @@ def _scope(session: Session, config: Config, lock: MergeLock | None, everything:
     base = repo.sha(f"{head}^") if tip and repo.is_ancestor(head, tip) else tip
     try:
         clean = gate.clean_tree(repo, config) is not None
-        found = verdicts.scope(repo, config, lock if clean else None, base, head, verdicts.LOCAL)
+        return verdicts.scope(
+            repo, config, lock if clean else None, base, head, verdicts.LOCAL, () if clean else gate.unclean(repo)
+        )
     except StoreDown as e:
         return verdicts.Scope(None, None, say.not_asked(e.message))
-    return found if found.paths is None else found._replace(paths={*found.paths, *gate.unclean(repo)})
 
 
 def _spared(

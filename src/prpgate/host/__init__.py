@@ -29,6 +29,14 @@ class CheckRun(NamedTuple):
     completed: str
 
 
+class WorkflowJob(NamedTuple):
+    """The job of a workflow run that a check run stands for."""
+
+    workflow: str  # its file's name, "smoke.yml"
+    event: str  # why it ran: "push", "pull_request", …
+    steps: Mapping[str, str]  # name -> conclusion: success, failure, cancelled, skipped; "" for one that never ended
+
+
 class Pull(NamedTuple):
     """One pull request."""
 
@@ -106,6 +114,9 @@ class Host(Protocol):
 
     def check_runs(self, sha: str, name: str | None = None) -> list[CheckRun]:
         """The latest check runs of a commit, of every app; with `name` only those of that name."""
+
+    def workflow_job(self, check_id: int) -> WorkflowJob:
+        """The job that a check run of GitHub Actions stands for: its id is the check run's. HostRefused (404): none."""
 
     def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
         """Start a workflow (its file's name) by hand, on a branch."""

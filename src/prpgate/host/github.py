@@ -21,6 +21,7 @@ from . import (
     PullFile,
     Rule,
     Settings,
+    WorkflowJob,
 )
 from .transport import as_json
 
@@ -81,6 +82,17 @@ class Github:
     def check_runs(self, sha: str, name: str | None = None) -> list[CheckRun]:
         path = f"{self._repo}/commits/{quote(sha, safe='')}/check-runs"
         return [_check_run(one) for one in self._pages(path, "check_runs", filter="latest", check_name=name)]
+
+    def workflow_job(self, check_id: int) -> WorkflowJob:
+        job = self._object(f"{self._repo}/actions/jobs/{check_id}")
+        run = self._object(f"{self._repo}/actions/runs/{_number(job, 'run_id')}")
+        path = _text(run, "path").partition("@")[0]  # ".github/workflows/smoke.yml@main"
+        steps = [one for one in job.get("steps") or () if isinstance(one, dict)]
+        return WorkflowJob(
+            path.rpartition("/")[2],
+            _text(run, "event"),
+            {_text(one, "name"): _text(one, "conclusion") for one in steps},
+        )
 
     def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
         path = f"{self._repo}/actions/workflows/{quote(workflow, safe='')}/dispatches"

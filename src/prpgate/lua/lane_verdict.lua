@@ -1,9 +1,10 @@
 -- include: lane
 -- A run ended. Green and red are written once, `unknown` may be replaced once. So many reds in a row close the lane,
 -- under the name of the first; a fixer's green opens what red closed; what a person closed is left alone. After a
--- person has opened it, the red of what had landed before closes nothing.
--- ARGV: head, key (tree:steps:class), result, fence (of a run that has the lane), in_branch, later_green (for a run
---       without the lane), fixer, by, reason, run_url, close_after (reds in a row; 1 if not given), proven (ms; of an inherited green, when a run proved it)
+-- person has opened it, the red of what had landed before closes nothing. A commit of the branch whose tree was judged
+-- under another counts as that did, once: a revert round the hooks makes a tree that is green already.
+-- ARGV: head, key (tree:steps:class), result, fence (of a run that has the lane), in_branch (for a run without the
+--       lane), later_green (a later tip is green: its red is old news), fixer, by, reason, run_url, close_after (reds in a row; 1 if not given), proven (ms; of an inherited green, when a run proved it)
 -- Answers judged {written, stands, again: the lane waits for another run}.
 reap()
 local stands = json(VERDICTS, A.key)
@@ -12,7 +13,10 @@ local locked = state() == 'held' and S.phase == 'smoking' and current() and S.he
 local known = json(REC, A.head)
 local agent = known.agent
 
-if not locked and (A.fence or settled or A.result == 'unknown' or S.head == A.head) then
+-- A head without a record could be counted again and again: only opening, which happens once, needs none.
+local anew = settled and A.in_branch and A.result == stands.result and stands.head ~= A.head and not final(known.verdict)
+  and (known.record ~= nil or A.fixer and A.result == 'green')
+if not locked and (A.fence or settled and not anew or A.result == 'unknown' or S.head == A.head) then
   log('verdict', { fence = A.fence, agent = agent, sha = A.head, detail = 'late ' .. A.result })
   return answer('judged', { written = false, stands = stands.result })
 end
@@ -23,7 +27,7 @@ if locked and A.result == 'unknown' and num('cap') > NOW then
 end
 
 -- The same tree may have been judged under another commit: then that verdict stands, and counts for this one too.
-local news = not settled or locked and stands.head ~= A.head
+local news = not settled or anew or locked and stands.head ~= A.head
 local result = settled and stands.result or A.result
 if not settled then
   redis.call('HSET', VERDICTS, A.key, cjson.encode({ result = result, at = NOW, by = A.by, run_url = A.run_url,
@@ -32,7 +36,7 @@ end
 mark(A.head, { verdict = result, run_url = A.run_url, unproven = not final(result) })
 local opened = false
 local newer = not S.opened_at or (known.at or 0) >= num('opened_at')
-if news and result == 'red' and newer and (locked or A.in_branch and not A.later_green) then
+if news and result == 'red' and newer and (locked or A.in_branch) and not A.later_green then
   put('reds', num('reds') + 1)
   put('red_head', S.red_head or A.head)
   if not S.closed and num('reds') >= (A.close_after or 1) then

@@ -48,6 +48,17 @@ def not_on_candidates(path: str, candidates: str) -> str:
     return f"{path} does not run on pushes of {candidates}*: each candidate waits until a run of it is started by hand"
 
 
+def not_on_landings(path: str, lane: str) -> str:
+    return f"{path} does not run on pushes of {inert(lane)}: each landing waits until a run of it is started by hand"
+
+
+def filtered(path: str, filters: list[str]) -> str:
+    return (
+        f"{path} has a filter of {' and '.join(filters)} on push: what it leaves out gets no run, and waits for one "
+        "until its deadline; `changed` of a step in prp.toml spares work without that"
+    )
+
+
 def no_such_check(path: str, check: str, names: list[str]) -> str:
     there = ", ".join(f"{inert(n)}{'…' if n.endswith(' / ') else ''}" for n in names[:5])
     return (

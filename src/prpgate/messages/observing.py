@@ -50,9 +50,11 @@ def reason(run: CheckRun) -> str:
     return f"check run {short(run.name)} of {run.app}: {short(run.conclusion) or 'no conclusion'}"
 
 
-def late(lane: str, sha: str, result: str, closed: bool) -> str:
-    what = ", and closed the lane" if closed else ""
-    return f"{lane}: {sha[:10]}, which was unproven, is {result} after all{what}"
+CLOSED, OPENED = ", and closed the lane", ", and opened the lane"
+
+
+def late(lane: str, sha: str, result: str, then: str) -> str:
+    return f"{lane}: {sha[:10]}, which was unproven, is {result} after all{then}"
 
 
 def started(lane: str, sha: str, workflow: str) -> str:

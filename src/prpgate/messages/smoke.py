@@ -22,6 +22,7 @@ Declare one in prp.toml, then: prp smoke
 INTERRUPTED = "interrupted"
 NO_CACHE = "To run it all the same: prp smoke --no-cache"
 NO_BASE = "all steps run: what changed is not known here"
+NONE_NEEDED = "all steps run: none is needed for what changed, and a run of nothing proves nothing"
 READ_AS_VERDICT = (
     'all steps run: with [ci] observe = "status" this run is the verdict of the whole tree, and it is not known here '
     "whether what stood there before is green"

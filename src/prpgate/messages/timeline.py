@@ -56,6 +56,13 @@ def waits_no_more(lane: str, fence: str) -> str:
     return f"{lane} does not wait for this run any more (fence {fence}): it checks and runs the steps only"
 
 
+def seen_on_another(own: str, sha: str) -> str:
+    return (
+        f'with [ci] observe = "status" this run is read as the verdict of {own[:12]}, which the host runs it for, and '
+        f"it was asked to look at {sha[:12]}: start it without a sha, on a branch whose tip that is"
+    )
+
+
 def merge_group(lane: str) -> str:
     return f"a merge group for {lane}: the host's queue lands it, so its green is recorded and no lock is taken"
 

@@ -77,7 +77,7 @@ def test_who_does_not_answer_in_time_is_left(how: str) -> None:
 
 
 def test_tls_that_is_never_agreed_on_has_the_same_deadline() -> None:
-    """The head of a long record, and then a byte now and then: no time-out of a socket ever ends that."""
+    """The head of a long record, and then a byte now and then."""
     over = threading.Event()
 
     def drip() -> None:

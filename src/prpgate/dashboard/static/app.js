@@ -391,6 +391,7 @@ const link = {
   tries: 0,
   timer: 0,
   cursor: "",
+  reset: 0, // Date.now(), when everything was last read anew because the server said so
   heard: 0, // Date.now(): it goes on while a laptop sleeps
   store: null,
 };
@@ -480,7 +481,9 @@ function follow() {
   source.addEventListener("beat", heard);
   source.addEventListener("reset", () => {
     source.close();
-    load();
+    const rest = Math.max(0, link.reset + SECOND - Date.now()); // whatever is wrong: not without a pause
+    link.reset = Date.now() + rest;
+    link.timer = setTimeout(load, rest);
   });
   source.addEventListener("error", () => source === link.source && lost());
 }

@@ -1010,7 +1010,7 @@ function landings(lane) {
               ", ",
               h("code", null, inert(one.sha, 7).slice(0, 7)),
               (one.prps ?? []).slice(0, 4).map((p) => [" ", prpLink(p)]),
-              typeof one.duration_s === "number" ? `, held ${span(one.duration_s * SECOND)}` : "",
+              typeof one.duration_s === "number" && one.verdict !== "pending" ? `, held ${span(one.duration_s * SECOND)}` : "",
             ),
           ),
         ]

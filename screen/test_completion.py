@@ -19,6 +19,7 @@ LOAD = {
     "zsh": 'autoload -Uz compinit && compinit -u; eval "$(prp completion zsh)"',
     "fish": "prp completion fish | source",
 }
+FISH = "set -g fish_complete_path $__fish_data_dir/completions"  # it reads no settings here, so it has none
 shells = pytest.mark.parametrize("shell", LOAD)
 
 
@@ -31,11 +32,11 @@ def clone(world: World) -> Clone:
     return ana
 
 
-def ready(clone: Clone, shell: str) -> Tmux:
+def ready(clone: Clone, shell: str, load: str = "") -> Tmux:
     tmux = Tmux(clone.path, (100, 24), shell=shell, env=clone.env)
     with contextlib.ExitStack() as undo:
         undo.callback(tmux.end)
-        tmux.type(LOAD[shell])
+        tmux.type(load or LOAD[shell])
         tmux.type("clear; echo loaded")
         tmux.until(f"loaded\n{PROMPT}", gone="completion")
         undo.pop_all()
@@ -71,6 +72,30 @@ def test_words_ids_and_files(clone: Clone, shell: str) -> None:
         if shell != "bash":
             assert "$(touch pwned5)" in said, "titles stand beside the ids"
         assert "command not found" not in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("shell", "load"),
+    [
+        ("zsh", LOAD["zsh"]),
+        ("zsh", "fpath=($PWD/kept $fpath); autoload -Uz compinit && compinit -u"),
+        ("fish", f"{FISH}; {LOAD['fish']}"),
+        ("fish", f"{FISH}; source $PWD/kept/prp.fish"),
+    ],
+)
+def test_after_git(clone: Clone, shell: str, load: str) -> None:
+    """In bash: tests/cli. As a script at hand, and as the files that its first lines name."""
+    kept = clone.path / "kept"
+    kept.mkdir()
+    (kept / "prp.fish").write_text(clone.prp("completion", "fish").out)
+    (kept / "_prp").write_text(clone.prp("completion", "zsh").out)
+    (kept / "_git-prp").symlink_to("_prp")
+    with ready(clone, shell, load) as tmux:
+        completed(tmux, "git prp lock br", "git prp lock break")
+        completed(tmux, "git -C . prp status P2", "prp status P2-003")
+        completed(tmux, "git prp start P1-00", "P1-001", "P1-002", tabs=2)
+        completed(tmux, "git statu", "git status")
+        completed(tmux, "prp lock br", "prp lock break")
 
 
 @shells

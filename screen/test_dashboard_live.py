@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import statistics
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
+from prpgate import gate_runs
+from prpgate.ops import Session
 from screen.watching import BAR_MS, seen, watch
 
 if TYPE_CHECKING:
@@ -90,9 +93,24 @@ def test_every_panel_changes_within_200_ms_of_its_event(
         shop.ana.git("pull", "-q", "--rebase")
         cyd.git("pull", "-q", "--rebase")
         _land(cyd)
+        shop.ana.git("pull", "-q", "--rebase")
+        watch(lane, "gate", f".gate .plot[aria-label^='{n + 1} run']", "")
+        watch(lane, "strip", ".tile:last-of-type[data-verdict=green]", "")
+        shop.ana.prp("smoke", "--no-cache")
+        panel("gate", lane, _newest_run(shop))
+        panel("strip", lane, shop.newest("verdict").at_ms)
     told = {name: [round(ms) for ms in each] for name, each in took.items()}
     sys.stderr.write(f"\nms from the event to the page: {told}\n")
     assert {n: statistics.median(each) for n, each in took.items() if statistics.median(each) > BAR_MS} == {}, told
+
+
+def _newest_run(shop: Shop) -> int:
+    """When the gate ran last, by the store's clock."""
+    session = Session(str(shop.ana.path), agent="ana")
+    try:
+        return gate_runs.read(session.store())[-1].at_ms
+    finally:
+        session.close()
 
 
 def _land(clone: Clone) -> None:
@@ -161,6 +179,26 @@ def test_it_survives_a_restart_of_the_store_and_of_itself(
     expect(page.locator("#view-feed")).to_contain_text("ben started P1-020")
     expect(page.locator("#view-feed")).to_contain_text("ben gave up the claim of P0-010")
     assert page.evaluate("() => window.sameDocument") is True, "the page was loaded anew"
+
+
+def test_a_connection_that_died_without_a_word_is_noticed(
+    shop: Shop, open_dashboard: Callable[[Shop], Dashboard], visit: Callable[..., Visit]
+) -> None:
+    """As a machine that is switched off, or a network that swallows everything: no end of the stream ever comes."""
+    dashboard = open_dashboard(shop)
+    page = visit(dashboard).go("lane")
+    banner = page.locator("#banner")
+    page.wait_for_timeout(27_000)  # longer than the page waits: what is quiet is not what is dead
+    expect(banner).to_be_hidden()
+    assert dashboard.process is not None
+    dashboard.process.send_signal(signal.SIGSTOP)
+    try:
+        expect(banner).to_contain_text("Connection lost since", timeout=40_000)
+    finally:
+        dashboard.process.send_signal(signal.SIGCONT)
+    expect(banner).to_be_hidden(timeout=40_000)
+    shop.ana.prp("start", "P0-010")
+    expect(page.locator(".happened li").first).to_contain_text("ana started P0-010")
 
 
 def test_a_page_that_is_logged_out_says_what_to_type_and_comes_back(

@@ -11,12 +11,16 @@ from prpgate.config import Times
 from prpgate.lock import Granted, Look, MergeLock
 from prpgate.model import Intent
 from prpgate.ops import Session
+from screen.shop import Shop, ledger
 from tests.lock.clocked import pusher, runner, waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from screen.shop import Dashboard, Shop, Visit
+    from playwright.sync_api import Locator
+
+    from screen.shop import Dashboard, Visit
 
 FIRST, SECOND = "a1" * 20, "b2" * 20
 RUN = "https://ci.example.org/runs/17"
@@ -62,8 +66,9 @@ def test_every_phase_of_a_landing_and_every_place_in_the_line(
     lock.verdict(FIRST, "t1", "s", "ci", "red", run.lease.fence, in_branch=True, reason="tests: 3 of 412 failed")
     sign = page.locator(".sign")
     expect(sign).to_contain_text("tests: 3 of 412 failed")
+    expect(sign.locator(".broke")).to_contain_text(f"Broken by {FIRST[:7]} of ann@example.org")
     expect(sign.locator(".type code")).to_have_text(
-        ["prp land --revert", 'prp land --hotfix "why"', 'prp lane open main --reason "why"']
+        ["prp land", "prp land --revert", 'prp land --hotfix "why"', 'prp lane open main --reason "why"']
     )
     expect(page.locator(".tile").last).to_have_attribute("data-verdict", "red")
     expect(page.locator("#say")).to_contain_text("closed by")  # for who listens instead of looking
@@ -89,6 +94,58 @@ def test_a_push_that_was_not_heard_of_again(
     session.close()
 
 
+def test_a_card_says_all_of_a_prp_and_filters_choose(
+    tmp_path: Path, home: Path, open_dashboard: Callable[[Shop], Dashboard], visit: Callable[..., Visit]
+) -> None:
+    text = ledger().replace("  P0-010:\n", "  P0-010:\n    doc: plan.md\n")
+    shop = Shop(tmp_path, text, files={"plan.md": "# The plan\n<b>one</b> \u202etwo\n"})
+    settings = shop.ana.read("prp.toml") + '\n[domains]\nben = ["P1-*"]\n[phases]\nnames = ["design", "build"]\n'
+    shop.ana.commit_files("Domains", {"prp.toml": settings})
+    shop.ana.git("push", "-q")
+    ben = shop.join("ben")
+    ben.prp("start", "P1-040")
+    ben.prp("phase", "P1-040", "design")
+    shop.ana.prp("start", "P0-010")
+    shop.ana.prp("block", "P1-020", "--reason", "the old queue is full", "--by", "P1-030")
+    one = visit(open_dashboard(shop))
+    page = one.go("board")
+
+    def card(prp_id: str) -> Locator:
+        return page.locator(f"#view-board li[data-key='{prp_id}']")
+
+    for words in ("Search across projects", "P1", "ben", "design", "lease", "left"):
+        expect(card("P1-040")).to_contain_text(words)
+    expect(card("P1-040").locator(".age time")).to_have_attribute("data-mode", "for")
+    expect(card("P2-040")).to_contain_text("waits for P1-040")
+    expect(card("P1-020")).to_contain_text("blocked: the old queue is full")
+    expect(card("P1-020")).to_contain_text("waits for P1-030")
+    expect(card("P1-010").locator(".proof")).to_have_text("4f1c2d9")
+    times = page.evaluate("() => [...document.querySelectorAll('#view-board time')].map((t) => [t.title, t.dateTime])")
+    assert times and all(iso in title and iso.endswith("Z") for title, iso in times), "the exact time is on hover"
+
+    shown = page.locator("#view-board li")
+    for field, value, ids in (
+        ("Owner", "ben", ["P1-040"]),
+        ("Priority", "P0", ["P0-010", "P0-020"]),
+        ("Domain", "ben", ["P1-010", "P1-020", "P1-030", "P1-040"]),
+    ):
+        page.get_by_label(field, exact=True).select_option(value)
+        expect(shown).to_have_count(len(ids))
+        assert sorted(li.get_attribute("data-key") or "" for li in shown.all()) == ids
+        assert f"{field.lower()}={value}" in page.url
+        page.get_by_role("button", name="Clear").click()
+    expect(shown).to_have_count(11)
+
+    card("P0-010").locator(".go").click()
+    expect(page.locator("#view-prp h2")).to_contain_text("P0-010")
+    expect(page.locator("section[data-key=document] pre")).to_have_text("# The plan\n<b>one</b> ‹U+202E›two\n")
+    expect(page.locator("section[data-key=history]")).to_contain_text("started by ana")
+    shop.ana.git("commit", "-qam", "feat(P0-010): begun")
+    shop.ana.prp("note", "P0-010", "told while the page is open")
+    expect(page.locator("section[data-key=history]")).to_contain_text("told while the page is open")
+    expect(page.locator("section[data-key=history]")).to_contain_text("validated → in_progress; owner nobody → ana")
+
+
 def test_suspect_agents_come_first(
     shop: Shop, open_dashboard: Callable[[Shop], Dashboard], visit: Callable[..., Visit]
 ) -> None:
@@ -100,8 +157,10 @@ def test_suspect_agents_come_first(
     told["at"] -= 10 * 60_000  # ten minutes without a sign of life
     store.redis.hset(store.keys.agents, "zoe", json.dumps(told))
     session.close()
+    shop.ana.prp("whoami", "--role", "reviewer")
     page = visit(open_dashboard(shop)).go("agents")
     rows = page.locator(".agent")
+    expect(rows.filter(has_text="ana").locator(".role")).to_contain_text("reviewer")
     expect(rows.first).to_contain_text("zoe")
     expect(rows.first.locator(".chip.warn")).to_have_text("suspect")
     expect(rows.first.locator(".holds")).to_have_text("P1-020")

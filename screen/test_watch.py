@@ -34,14 +34,6 @@ def desk(world: World, server: Server) -> Clone:
     return ana
 
 
-EXPECTED = {
-    (120, 40): [
-        "11-22 HH:MM  P2-040  started  ana  SEAL",
-        "11-22 HH:MM  P2-040  note  ana  a word that is long enough",
-    ],
-}
-
-
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (40, 15)])
 def test_what_the_screen_says(project: Project, size: tuple[int, int]) -> None:
     ana = project.ana

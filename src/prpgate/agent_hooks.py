@@ -6,6 +6,7 @@ committed are where it belongs.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -23,6 +24,7 @@ SCRIPT = "claude-code"
 LOCAL, TEAM = ".claude/settings.local.json", ".claude/settings.json"
 MARK = "# prpgate"
 TIMEOUT_S = 5
+TRIES = 5  # at a file that somebody else writes each time
 EDITS = "Edit|Write|MultiEdit|NotebookEdit"
 _INDENT = re.compile(r'^([ \t]+)"', re.MULTILINE)
 
@@ -69,12 +71,12 @@ def read(repo: Repo, name: str) -> Settings:
         raise say.leads_out(name)
     path = os.path.join(repo.top, name)
     try:
-        with open(path, encoding="utf-8", newline="") as f:
-            text = f.read()
-    except FileNotFoundError:
-        return Settings(path, None, {})
+        there = _read(path)
+        text = there.decode("utf-8") if there is not None else None
     except (OSError, UnicodeDecodeError) as e:
         raise say.no_json(name, str(e)) from None
+    if text is None:
+        return Settings(path, None, {})
     try:
         value = json.loads(text, object_pairs_hook=_once) if text.strip() else {}
     except (ValueError, RecursionError) as e:
@@ -101,28 +103,28 @@ def _is_groups(value: object) -> bool:
 
 def install(repo: Repo, name: str) -> bool:
     """Put our entries in, behind what is there; whether anything changed. Raises UserError and writes nothing."""
-    before = read(repo, name)
-    if state(before) == "current":
-        return False
-    value = without(before.value)
-    hooks = value.setdefault("hooks", {})
-    for event, groups in wanted().items():
-        hooks[event] = [*hooks.get(event, []), *groups]
-    _write(before, value)
-    return True
+    for _ in range(TRIES):
+        before = read(repo, name)
+        if state(before) == "current":
+            return False
+        value = without(before.value)
+        hooks = value.setdefault("hooks", {})
+        for event, groups in wanted().items():
+            hooks[event] = [*hooks.get(event, []), *groups]
+        if _write(before, value):
+            return True
+    raise say.no_rest(name)
 
 
 def remove(repo: Repo, name: str) -> bool:
     """Take our entries out; whether there were any. A file that holds nothing else then goes."""
-    before = read(repo, name)
-    if state(before) == "none":
-        return False
-    value = without(before.value)
-    if value:
-        _write(before, value)
-    else:
-        os.unlink(os.path.realpath(before.path))
-    return True
+    for _ in range(TRIES):
+        before = read(repo, name)
+        if state(before) == "none":
+            return False
+        if _write(before, without(before.value)):
+            return True
+    raise say.no_rest(name)
 
 
 def state(settings: Settings) -> str:
@@ -171,8 +173,16 @@ def _rest(group: Any) -> Any:
     return {**group, "hooks": left} if left else None
 
 
-def _write(before: Settings, value: dict[str, Any]) -> None:
-    """In the file's own manner: its indentation, its line ends, its end."""
+def _write(before: Settings, value: dict[str, Any]) -> bool:
+    """In the file's own manner: its indentation, its line ends, its end; with nothing to write the file goes. False: it
+    is not what was read any more (the agent writes it too), and was left."""
+    path = os.path.realpath(before.path)
+    was = before.text.encode() if before.text is not None else None
+    if not value:
+        if _read(path) != was:
+            return False
+        os.unlink(path)
+        return True
     text = before.text or ""
     found = _INDENT.search(text)
     indent: str | int | None = found[1] if found else 2 if "\n" in text.strip() or not text.strip() else None
@@ -185,11 +195,26 @@ def _write(before: Settings, value: dict[str, Any]) -> None:
         new += "\n"
     if "\r\n" in text:
         new = new.replace("\n", "\r\n")
-    path = os.path.realpath(before.path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     spare = f"{path}.{os.getpid()}.new"
     with open(spare, "x", encoding="utf-8", newline="") as f:
         f.write(new)
-    if before.text is not None:
-        os.chmod(spare, os.stat(path).st_mode & 0o7777)
-    os.replace(spare, path)
+    try:
+        if _read(path) != was:
+            return False
+        if before.text is not None:
+            os.chmod(spare, os.stat(path).st_mode & 0o7777)
+        os.replace(spare, path)
+        return True
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(spare)
+
+
+def _read(path: str) -> bytes | None:
+    """None: there is no file."""
+    try:
+        with open(path, "rb") as f:
+            return f.read()
+    except FileNotFoundError:
+        return None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .config import Config
 
 # Set by git around a hook. They must not leak into commands about other repositories, nor into what outlives the hook.
+OUTSIDE = "Go to a clone of the project (cd). A new project begins with git init and prp init."
 LOCAL_ENV = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -146,7 +147,7 @@ class Repo:
         out = self.maybe("rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir", "--is-bare-repository")
         if out is None:
             here = os.path.abspath(self.path)
-            raise UsageError(f"{here} is not in a git repository.", code="no-repository", next_action="git init")
+            raise UsageError(f"{here} is not in a git repository.", code="no-repository", hint=OUTSIDE)
         if out.count("\n") != 2:
             raise UsageError(
                 "the path of this repository has a line break in it: prpgate cannot work there.", code="path"

@@ -284,6 +284,8 @@ def lane_json(state: LaneState) -> dict[str, Any]:
         "by": state.closed.by,
         "reason": state.closed.reason,
         "since": iso(now - state.closed.since_ms),
+        "culprit": state.closed.culprit_sha
+        and {"sha": state.closed.culprit_sha, "agent": state.closed.culprit_agent, "prp": state.closed.culprit_prp},
     }
     return {
         "name": state.name,

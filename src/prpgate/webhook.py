@@ -11,8 +11,10 @@ import hashlib
 import hmac
 import http.client
 import socket
+import ssl
 import threading
 import time
+from concurrent.futures import Future
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -21,6 +23,7 @@ from .messages import notify as say
 from .output import inert
 
 DEADLINE_S = 10.0
+PORTS = {"http": 80, "https": 443}
 HERE = ("localhost", "127.0.0.1", "::1")
 SIGNATURE = "Prp-Signature"
 LEAST_SECRET = 16  # characters
@@ -66,8 +69,8 @@ def signature(secret: str, at_s: int, body: bytes) -> str:
 
 
 def post(url: str, secret: str, event: str, cause: str, body: bytes, *, deadline_s: float = DEADLINE_S) -> Sent:
-    """Send once. Never raises for what a network or a receiver does, and ends within the deadline once the name of the
-    host is looked up, which has none."""
+    """Send once. Never raises for what a network or a receiver does, and ends within the deadline, name look-up
+    included."""
     until = time.monotonic() + deadline_s
     parts = urlsplit(url)
     connection = _connection(parts, deadline_s)
@@ -80,22 +83,26 @@ def post(url: str, secret: str, event: str, cause: str, body: bytes, *, deadline
         SIGNATURE: signature(secret, int(time.time()), body),
     }
     alarm: threading.Timer | None = None
+    ending: socket.socket | None = None
     try:
-        connection.connect()
-        left_s = until - time.monotonic()
-        if left_s <= 0:
-            return Sent(0, say.late(deadline_s))
-        alarm = threading.Timer(left_s, _end, [connection.sock])  # a time-out on a socket starts anew with each byte
+        s = connection.sock = _reach(parts, deadline_s)
+        # A time-out on a socket starts anew with each byte. The copy stays one through what TLS makes of the other.
+        ending = s.dup()
+        alarm = threading.Timer(max(0.0, until - time.monotonic()), _end, [ending])
         alarm.daemon = True
         alarm.start()
+        if parts.scheme == "https":
+            connection.sock = ssl.create_default_context().wrap_socket(s, server_hostname=parts.hostname)
         connection.request("POST", target, body, headers)
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException, ValueError) as e:  # the last: a name or text that none can send
         late = time.monotonic() >= until or isinstance(e, TimeoutError)
         return Sent(0, say.late(deadline_s) if late else say.no_answer(str(e) or type(e).__name__))
     finally:
-        if alarm:
+        if alarm and ending:
             alarm.cancel()
+            alarm.join()
+            ending.close()
         connection.close()
     if 200 <= status < 300:
         return Sent(status, None)
@@ -109,7 +116,32 @@ def _connection(parts: SplitResult, deadline_s: float) -> http.client.HTTPConnec
     return http.client.HTTPConnection(host, parts.port, timeout=deadline_s)
 
 
-def _end(s: socket.socket | None) -> None:
-    if s is not None:
-        with contextlib.suppress(OSError):
-            s.shutdown(socket.SHUT_RDWR)
+def _reach(parts: SplitResult, deadline_s: float) -> socket.socket:
+    """A connection, within one deadline, from a thread: a look-up of a name has no time-out, and each of its addresses
+    one of its own. Raises TimeoutError, and what connecting raises."""
+    found: Future[socket.socket] = Future()
+    late = threading.Event()
+
+    def work() -> None:
+        try:
+            s = socket.create_connection((parts.hostname or "", parts.port or PORTS[parts.scheme]), deadline_s)
+        except (OSError, ValueError) as e:
+            found.set_exception(e)
+        else:
+            found.set_result(s)
+            if late.is_set():
+                s.close()
+
+    threading.Thread(target=work, name="prp-webhook", daemon=True).start()
+    try:
+        return found.result(deadline_s)
+    except TimeoutError:
+        late.set()
+        if found.done() and found.exception() is None:
+            found.result().close()
+        raise
+
+
+def _end(s: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        s.shutdown(socket.SHUT_RDWR)

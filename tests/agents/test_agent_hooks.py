@@ -142,6 +142,16 @@ def test_a_way_round_by_a_link_or_dots_is_none(refusing: tuple[Project, Clone], 
         assert edit(ben, path).decision == "deny", path
 
 
+def test_a_path_that_nobody_can_open_takes_no_time(refusing: tuple[Project, Clone]) -> None:
+    _, ben = refusing
+    usual = min(edit(ben, "README").took_s for _ in range(3))
+    for path in ("src/" + "a/" * 100_000 + "x", "a" * 200_000, "src/*" * 40_000):
+        said = edit(ben, path)
+        assert (said.code, said.out) == (0, {})
+        assert said.took_s < usual + 0.5, path[:10]
+    assert edit(ben, "src/../" * 30_000 + "src/x").decision == "deny", "tools that tidy a path get to src/x"
+
+
 def test_a_linked_worktree_is_the_same_repository(refusing: tuple[Project, Clone]) -> None:
     project, ben = refusing
     ben.git("worktree", "add", "-q", "../side", "-b", "side")
@@ -434,6 +444,19 @@ def test_what_cannot_be_kept_whole_is_refused_and_left(repo: Path, text: str) ->
         assert refused.value.next_action == "prp agent-hooks install --claude-code --print"
     assert path.read_text() == text
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_what_the_agent_writes_in_between_is_not_lost(repo: Path) -> None:
+    """As if it wrote its settings between our look at them and our writing."""
+    one, path = Repo(str(repo)), put(repo, json.dumps(THEIRS))
+    judged = agent_hooks.read(one, agent_hooks.LOCAL)
+    path.write_text('{"permissions": {"allow": ["Bash(make)"]}}')
+    assert agent_hooks._write(judged, {"hooks": agent_hooks.wanted()}) is False
+    assert agent_hooks._write(judged, {}) is False
+    assert path.read_text() == '{"permissions": {"allow": ["Bash(make)"]}}'
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert agent_hooks.install(one, agent_hooks.LOCAL) is True
+    assert json.loads(path.read_text())["permissions"] == {"allow": ["Bash(make)"]}
 
 
 def test_an_empty_file_and_a_link_are_fine(repo: Path, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ class Stream:
         assert self.answer.status == 200, self.answer.read()
         self.heard: queue.Queue[Message | None] = queue.Queue()
         self.all: list[Message] = []
-        self.comments = 0
+        self.beats: list[float] = []  # time.monotonic() of each
         self.last_id = after or (headers or {}).get("Last_Event_ID", "")
         self.thread = threading.Thread(target=self._hear, daemon=True)
         self.thread.start()
@@ -191,10 +191,10 @@ class Stream:
         try:
             while line := self.answer.readline():
                 name, _, value = line.decode().rstrip("\n").partition(": ")
-                if line.startswith(b":"):
-                    self.comments += 1
-                elif line == b"\n":
-                    if "data" in fields:
+                if line == b"\n":
+                    if fields.get("event") == "beat":
+                        self.beats.append(time.monotonic())
+                    elif "data" in fields:
                         data = json.loads(fields["data"])
                         one = Message(fields.get("id", ""), fields["event"], data, time.monotonic())
                         self.heard.put(one)

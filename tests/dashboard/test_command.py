@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.dashboard import Dashboard, Small, entries
+from tests.notify import until
 from tests.world import run
 
 if TYPE_CHECKING:
@@ -34,6 +35,20 @@ def test_it_ends_at_once_with_pages_open(board: Dashboard, number: int) -> None:
     assert (code, took < 3) == (130, True), took
     assert "Traceback" not in err
     assert err.rstrip().endswith("prp: stopped")
+
+
+def test_a_browser_is_opened_with_the_link(small: Small, tmp_path: Path) -> None:
+    told, browser = tmp_path / "told", tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {told}.part && mv {told}.part {told}\n')
+    browser.chmod(0o755)
+    env = {"BROWSER": f"{browser} %s"}
+    with Dashboard(small.clone, "--port", "0", "--open", env=env) as first:
+        until(told.exists, "the browser was started")
+        assert told.read_text() == first.link
+        told.unlink()
+        again = json.loads(small.clone.prp("dashboard", "--open", "--json", env=env).out)
+        until(told.exists, "and for the dashboard that runs already")
+        assert (told.read_text(), again["already"]) == (again["url"], True)
 
 
 def test_it_ends_while_the_store_is_away(board: Dashboard, server: Server) -> None:

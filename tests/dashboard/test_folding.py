@@ -18,6 +18,8 @@ def test_a_cursor_comes_back_as_it_was() -> None:
         assert str(at).isascii()
         assert str(at).isprintable()
     assert len(str(Cursor.at(STORE, TIP, {PRPS: ids[PRPS]}))) < 60
+    many = Cursor.at(STORE, TIP, {stream_of(f"release/{n}"): "1795390947199-17" for n in range(1000)})
+    assert cursors.parse(str(many)) == many, "else a page would read everything anew, again and again"
 
 
 def test_what_is_no_cursor() -> None:

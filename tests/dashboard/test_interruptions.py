@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prpgate import events
 from prpgate.dashboard import fanout
@@ -16,6 +16,9 @@ from tests.dashboard import PROJECT, Dashboard, Small, adopt
 from tests.dashboard.test_live import store_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.dashboard import Message
     from tests.world import Server
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -37,6 +40,10 @@ def ids_after(server: Server, after: str) -> list[str]:
 def last_id(server: Server) -> str:
     with store_of(server) as store:
         return events.tail(store, 1)[-1].id
+
+
+def tells(detail: str) -> Callable[[Message], bool]:
+    return lambda m: m.event == "change" and any(e["detail"] == detail for e in m.data["events"])
 
 
 def test_the_store_is_restarted(small: Small, board: Dashboard, server: Server) -> None:
@@ -181,6 +188,53 @@ def test_many_events_at_once_are_all_told(small: Small, board: Dashboard, server
             pipe.execute()
         page.until(lambda m: m.event == "change" and m.data["events"] and m.data["events"][-1]["detail"] == "2499")
         assert page.event_ids() == ids_after(server, begin)
+
+
+def test_bytes_that_are_no_text_end_nothing(small: Small, board: Dashboard, server: Server) -> None:
+    """Some other program wrote them; whoever reads a name with them in it sees a mark in their place."""
+    board.log_in()
+    with board.listen(board.state()["cursor"]) as page, store_of(server) as store:
+        keys, raw = store.keys, store.redis
+        odd: Any = {b"event": b"note\xff", b"prp": b"P1-\xc3", b"agent": b"\xfe\xed", b"detail": b"caf\xe9"}
+        raw.xadd(keys.events, odd)
+        told = page.until(lambda m: m.event == "change" and m.data["events"])
+        assert told.data["events"][-1]["detail"] == "caf\ufffd"
+        raw.hset(keys.agents, b"\xff", b'{"host": "\xe9", "worktree": "/\xff", "at": %d}' % (time.time() * 1000))
+        raw.sadd(keys.lanes, b"release/\xff")
+        small.prp("start", "P1-003", agent="ben")
+        claim: Any = str(raw.hget(keys.claims, "P1-003")).encode().replace(b'"ben"', b'"b\xffn"')
+        raw.hset(keys.claims, "P1-003", claim)
+        small.prp("note", "P1-002", "after all of it")
+        page.until_event("note", "P1-002")
+        begun = time.monotonic()
+        while "release/\ufffd" not in [x["name"] for x in board.state()["lanes"]]:
+            assert time.monotonic() < begun + 20, "a lane that was never used before is found by looking round"
+            time.sleep(0.1)
+        assert "\ufffd" in [a["name"] for a in board.state()["agents"]]
+        raw.xadd(keys.events, {"event": "note", "prp": "P1-003", "agent": "cyd", "detail": ""})
+        (prp,) = page.until_event("note", "P1-003").data["prps"]
+        assert prp["claim"]["agent"] == "b\ufffdn"
+    assert board.process.poll() is None
+
+
+def test_a_value_that_cannot_be_read_is_said_and_mended(small: Small, board: Dashboard, server: Server) -> None:
+    board.log_in()
+    small.prp("start", "P1-001")
+    with board.listen(board.state()["cursor"]) as page, store_of(server) as store:
+        kept = store.redis.hget(store.keys.claims, "P1-001")
+        for odd in ("{", "{}", "null"):
+            store.redis.hset(store.keys.claims, "P1-001", odd)
+            write(server, 0, 1)  # of another PRP
+            store.redis.xadd(store.keys.events, {"event": "note", "prp": "P1-001", "agent": "x", "detail": odd})
+            away = page.until(lambda m: m.event == "store")
+            assert (away.data["connected"], away.data["next_action"]) == (False, "prp doctor"), odd
+            assert "cannot be read" in away.data["message"]
+            assert board.state()["store"]["connected"] is False, "what was known is still shown"
+            store.redis.hset(store.keys.claims, "P1-001", str(kept))
+            page.until(tells(odd))
+            assert page.until(lambda m: m.event == "store").data["connected"] is True
+        assert len(page.event_ids()) == len(set(page.event_ids())) == 6
+    assert board.process.poll() is None
 
 
 def test_a_store_that_is_another_one_is_not_shown(small: Small, board: Dashboard, server: Server) -> None:

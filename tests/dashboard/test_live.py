@@ -58,6 +58,19 @@ def test_a_claim_is_told_with_everything_that_it_changes(small: Small, board: Da
     assert after["P1-001"]["lease"]["age_s"] < 60
 
 
+def test_a_quiet_stream_says_that_it_is_there(small: Small, board: Dashboard) -> None:
+    """As an event, which a page can see: a comment it cannot."""
+    board.log_in()
+    with board.listen(board.state()["cursor"]) as page:
+        begun = time.monotonic()
+        while not page.beats:
+            assert time.monotonic() < begun + 15, "none came within 15 s"
+            time.sleep(0.1)
+        small.prp("note", "P1-001", "a word")
+        before = board.state()["cursor"]
+        assert page.until_event("note", "P1-001").id == before, "a beat moves nobody's place"
+
+
 def test_what_waited_is_told_when_it_waits_no_more(tmp_path: Path, server: Server) -> None:
     ledger = entries(2) + "  P1-009:\n    title: Last\n    status: validated\n    depends_on: [P1-000, P1-001]\n"
     small = Small(tmp_path / "app", server, ledger)

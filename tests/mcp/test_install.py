@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prpgate.mcp import jsontext
+from prpgate.mcp import hosts, jsontext
 from tests.mcp.conftest import ask
 from tests.world import Clone, run
 
@@ -96,21 +96,48 @@ def test_other_servers_unknown_keys_order_and_every_byte_stay(clone: Clone) -> N
     assert "Nothing to do" in said.out
 
 
-@pytest.mark.parametrize(("host", "file"), [("claude-code", ".mcp.json"), ("vscode", ".vscode/mcp.json")])
-def test_a_file_that_only_we_made_goes_with_the_entry(clone: Clone, host: str, file: str) -> None:
-    clone.prp("mcp", "install", f"--{host}")
-    assert (clone.path / file).exists()
-    clone.prp("mcp", "install", f"--{host}", "--remove")
-    assert not (clone.path / file).exists()
-    assert "Nothing to do" in clone.prp("mcp", "install", f"--{host}", "--remove").out
-
-
 def test_without_the_extra_it_says_that_the_host_cannot_start_it_yet(clone: Clone) -> None:
     without = "import sys; sys.modules['mcp'] = None; from prpgate.cli.main import run; sys.exit(run())"
     said = run([sys.executable, "-c", without, "mcp", "install", "--claude-code"], clone.path, env=clone.env)
     assert "needs the extra `mcp`" in said.err
     assert "pip install" in said.err
     assert "needs the extra" not in clone.prp("mcp", "install", "--claude-code").err
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_file_of_nothing_else_goes(clone: Clone, option: str) -> None:
+    name, group = OPTIONS[option]
+    clone.prp("mcp", "install", option)
+    stale = clone.read(name).replace(json.dumps(sys.executable), '"/gone/python"')
+    clone.write(name, stale)
+    said = clone.prp("mcp", "install", option, "--remove")
+    assert not (clone.path / name).exists()
+    assert f"{clone.path / name} held nothing else, and is gone." in said.out
+    assert "Nothing to do" in clone.prp("mcp", "install", option, "--remove").out
+    theirs = clone.write(name, "{}")
+    clone.prp("mcp", "install", option)
+    clone.prp("mcp", "install", option, "--remove")
+    assert json.loads(theirs.read_text()) == {group: {}}, "somebody else's file stays"
+
+
+def test_what_a_host_writes_in_between_is_not_lost(clone: Clone) -> None:
+    """As if the host wrote its file between our look at it and our writing."""
+    host = next(h for h in hosts.HOSTS if h.name == "claude-code")
+    root, project = str(clone.path), "example.org/team/app"
+    judged = hosts.plan(host, root, project)
+    path = clone.write(".mcp.json", '{"mcpServers": {"other": {"command": "x"}}, "theirs": 1}')
+    done = hosts.carry_out(judged, root, project)
+    wanted = {"mcpServers": {"other": {"command": "x"}, "prpgate": entry(clone)}, "theirs": 1}
+    assert json.loads(path.read_text()) == wanted
+    assert done.before != judged.before, "what is told is what was done"
+    assert os.listdir(clone.path).count(".mcp.json") == 1 and not list(clone.path.glob(".prp-*"))
+
+    alone = clone.write(".mcp.json", hosts.block(host, "prpgate", entry(clone)))
+    judged = hosts.plan(host, root, project, remove=True)
+    assert judged.after is None
+    path.write_text(json.dumps(wanted))
+    hosts.carry_out(judged, root, project, remove=True)
+    assert json.loads(alone.read_text()) == {"mcpServers": {"other": {"command": "x"}}, "theirs": 1}
 
 
 def test_a_stale_entry_is_brought_up_to_date(clone: Clone) -> None:

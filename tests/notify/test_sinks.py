@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import socket
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -71,6 +74,30 @@ def test_who_does_not_answer_in_time_is_left(how: str) -> None:
         begun = time.monotonic()
         assert post(receiver, deadline_s=1).why_not == "no answer within 1 s"
         assert time.monotonic() - begun < 3
+
+
+def test_tls_that_is_never_agreed_on_has_the_same_deadline() -> None:
+    """The head of a long record, and then a byte now and then."""
+    over = threading.Event()
+
+    def drip() -> None:
+        s, _ = listening.accept()
+        with s, contextlib.suppress(OSError):
+            s.sendall(b"\x16\x03\x03\x40\x00")
+            while not over.wait(0.2):
+                s.sendall(b"\x02")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            begun = time.monotonic()
+            url = f"https://127.0.0.1:{listening.getsockname()[1]}/"
+            assert webhook.post(url, SECRET, "red", "x", b"{}", deadline_s=1).why_not == "no answer within 1 s"
+            assert time.monotonic() - begun < 3
+        finally:
+            over.set()
+            thread.join()
 
 
 def test_who_hangs_up_or_is_not_there_is_not_told() -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PRPS = "p"  # the stream of PRP events; a lane's log goes by a hash of the lane's name, which may be any text
-TEXT = re.compile(r"1\.[0-9a-f]{12}\.[0-9a-f]{0,12}(\.(p|[0-9a-f]{12})-[0-9a-z]{1,13}-[0-9a-z]{1,13}){0,200}")
+TEXT = re.compile(r"1\.[0-9a-f]{12}\.[0-9a-f]{0,12}(\.(p|[0-9a-f]{12})-[0-9a-z]{1,13}-[0-9a-z]{1,13}){0,1000}")
+LONGEST = 40_000  # letters: a thousand lanes, and less than what a request's head may hold
 LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 NOTHING = "0-0"
 
@@ -51,7 +52,7 @@ class Cursor(NamedTuple):
 
 def parse(text: str) -> Cursor | None:
     """A cursor out of what somebody sent; None for anything else."""
-    if len(text) > 8000 or not TEXT.fullmatch(text):
+    if len(text) > LONGEST or not TEXT.fullmatch(text):
         return None
     _, store, tip, *parts = text.split(".")
     ids = {}

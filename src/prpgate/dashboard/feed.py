@@ -11,6 +11,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ResponseError
+
 from .. import events
 from ..errors import StoreDown, UserError
 from ..messages import dashboard as say
@@ -35,6 +37,8 @@ BLOCK_S = 2.0  # at most: and how soon a lane that was never used before, or an 
 GAP_S = 0.03  # between two frames: what comes meanwhile goes into one
 PAGE = 500  # events of one stream at once
 MAILBOXES = 200  # that are listened to, so that unread messages show
+# What reading a value raises that no version of ours has written; the last: what a script that reads it does.
+ODD = (ValueError, LookupError, TypeError, ResponseError)
 
 
 def frame(name: str, data: object, cursor: Cursor | None = None, *, moves: bool = False) -> Frame:
@@ -78,9 +82,13 @@ class Feed:
                     return
                 self._away(e)
                 self._come_back()
-            except (ValueError, OSError):  # its connection was closed while it waited
-                if not self._stopping.is_set():
+            except (*ODD, OSError) as e:
+                if self._stopping.is_set():  # its connection was closed while it waited
+                    return
+                if not isinstance(e, ODD):
                     raise
+                self._say(connected=False, message=say.unreadable(e), next_action="prp doctor")
+                self._stopping.wait(BLOCK_S)  # and then once more: somebody may have mended it
 
     def _follow(self) -> None:
         block_s = BLOCK_S
@@ -96,6 +104,8 @@ class Feed:
                     time.sleep(rest_s)
                     got = self._read(waits, 0)
                 self._take(got)
+                if not self.said["connected"]:
+                    self._say(connected=True, message=say.READABLE)
         finally:
             self._waits = None
             waits.close()
@@ -117,13 +127,10 @@ class Feed:
         keys = self.store.keys
         lanes: dict[str, str | None] = {keys.events: None, **{keys.lane(n).log: n for n in self.board.lanes}}
         happened: list[Event] = []
-        ran = mail = False
+        signals = {key: rows[-1][0] for key, rows in got if key not in lanes}
         for key, rows in got:
             if key in lanes:
                 happened += [events.event_of(lanes[key], i, fields) for i, fields in rows]
-            else:
-                self._signals[key] = rows[-1][0]
-                ran, mail = ran or key == keys.gate_runs, mail or key != keys.gate_runs
         if time.monotonic() - self._looked_at > BLOCK_S:
             self._looked_at = time.monotonic()
             if not self._look_around():
@@ -132,7 +139,9 @@ class Feed:
             self._begin_anew()
             return
         happened.sort(key=lambda e: events.order(e.id))
+        ran, mail = keys.gate_runs in signals, bool(signals.keys() - {keys.gate_runs})
         change = self.board.change(self.store, happened, gate_ran=ran, mail=mail)
+        self._signals |= signals
         if change is not None:
             self._tell(change)
             if change["agents"]:
@@ -165,9 +174,15 @@ class Feed:
             self._signals |= {key: rows[0][0] if rows else NOTHING for key, rows in zip(new, last, strict=True)}
 
     # --- a store that goes away --------------------------------------------------------------------------------------
-    def _away(self, e: StoreDown) -> None:
-        self.said = {"connected": False, "message": e.message, "next_action": e.next_action}
-        self.publish(frame("store", self.said))
+    def _away(self, e: UserError) -> None:
+        self._say(connected=False, message=e.message, next_action=e.next_action)
+
+    def _say(self, *, connected: bool, message: str, next_action: str | None = None) -> None:
+        """How the store is, told once."""
+        said: StoreShape = {"connected": connected, "message": message, "next_action": next_action}
+        if said != self.said:
+            self.said = said
+            self.publish(frame("store", said))
 
     def _come_back(self) -> None:
         """Wait until the project's store answers again, wherever it is then."""
@@ -175,9 +190,7 @@ class Feed:
             try:
                 found = connect(self.session.config, self.session.repo.root, url=self.session.url, start=False)
             except UserError as e:  # also a store that is not ours, or empty: it may still be rebuilt
-                if e.message != self.said["message"]:
-                    self.said = {"connected": False, "message": e.message, "next_action": e.next_action}
-                    self.publish(frame("store", self.said))
+                self._away(e)
                 continue
             before, self.store = self.store, found
             before.close()
@@ -188,8 +201,7 @@ class Feed:
                     self._begin_anew()
             except StoreDown:
                 continue
-            self.said = {"connected": True, "message": say.BACK, "next_action": None}
-            self.publish(frame("store", self.said))
+            self._say(connected=True, message=say.BACK)
             return
 
     def _begin_anew(self) -> None:

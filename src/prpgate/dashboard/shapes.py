@@ -54,12 +54,21 @@ class PlaceShape(TypedDict):
     eta_s: float | None  # until its turn, as holds here usually take; null: nobody knows
 
 
+class CulpritShape(TypedDict):
+    """The landing that broke a lane."""
+
+    sha: str
+    agent: str | None
+    prp: str | None
+
+
 class ClosedShape(TypedDict):
     """Why a lane takes only fixes."""
 
     by: str
     reason: str
     since: str
+    culprit: CulpritShape | None
 
 
 class LandingShape(TypedDict):

@@ -51,7 +51,8 @@ class Stream(EventSourceResponse):
 
 
 def _heartbeat() -> ServerSentEvent:
-    return ServerSentEvent(comment="here", sep="\n")
+    """An event, not a comment: a page cannot see those, and would take a dead connection for a quiet one."""
+    return ServerSentEvent("{}", event="beat", sep="\n")
 
 
 async def respond(request: Request, feed: Feed, fanout: Fanout, let_go: Callable[[Any], None]) -> Response:

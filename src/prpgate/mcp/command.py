@@ -64,10 +64,9 @@ def install(args: argparse.Namespace, out: Output) -> int:
         if host.file and agent_hooks.leads_out(repo, host.file):
             raise leads_out(host.file)
     plans = [hosts.plan(h, root, project, remove=args.remove) for h in chosen]  # all are judged before one is written
-    for plan in plans:
-        if plan.changes:
-            hosts.write(plan)
-        _tell(plan, out, removed=args.remove)
+    for n, judged in enumerate(plans):
+        plans[n] = hosts.carry_out(judged, root, project, remove=args.remove)
+        _tell(plans[n], out, removed=args.remove)
     if not args.remove:
         for note in say.after_install([p.path for p in plans if p.host.file and not _ignored(repo, p.path)]):
             out.note(note)
@@ -85,7 +84,7 @@ def _tell(plan: Plan, out: Output, *, removed: bool) -> None:
     # Without the lines around it: the neighbours' may hold what they sign in with.
     for line in difflib.unified_diff(before, after, plan.path, plan.path, n=0, lineterm=""):
         out.say(line.expandtabs(4))
-    out.say(say.written(plan.path, plan.host.name, removed=removed), colour="green")
+    out.say(say.written(plan.path, plan.host.name, removed=removed, gone=plan.after is None), colour="green")
 
 
 def _ignored(repo: Repo, path: str) -> bool:

@@ -14,6 +14,7 @@ from ..messages import mcp as say
 from . import jsontext
 
 BOM = b"\xef\xbb\xbf"
+TRIES = 5  # at a file that somebody else writes each time
 
 
 class Host(NamedTuple):
@@ -41,11 +42,11 @@ class Plan(NamedTuple):
     key: str
     entry: dict[str, Any]
     before: bytes | None  # None: there is no such file
-    after: bytes
+    after: bytes | None  # None: nothing but our entry was in it, so it goes
 
     @property
     def changes(self) -> bool:
-        return (self.before or b"") != self.after
+        return self.before != self.after
 
 
 def path_of(host: Host, root: str) -> str:
@@ -76,28 +77,33 @@ def plan(host: Host, root: str, project: str, *, remove: bool = False) -> Plan:
     """What is to be written. Raises UserError, with the block to paste, for a file that is no plain JSON."""
     path, name, own = path_of(host, root), key(host, root, project), entry(host, root)
     try:
-        with open(path, "rb") as f:
-            before = f.read()
-    except FileNotFoundError:
-        before = None
+        before = _read(path)
     except OSError as e:
         raise say.host_file(path, e.strerror or "cannot be read") from None
+    if remove and (before is None or _is_only_ours(before, host.group, name, path)):
+        return Plan(host, path, name, own, before, None)
     mark = BOM if before and before.startswith(BOM) else b""
     try:
         text = (before or b"")[len(mark) :].decode("utf-8")
         if remove:
-            left = jsontext.cut(text, host.group, name)
-            # A file of this clone that holds nothing else goes: nobody but us made it.
-            text = (
-                ""
-                if host.file and not mark and left != text and jsontext.parse(left) in ({}, {host.group: {}})
-                else left
-            )
+            text = jsontext.cut(text, host.group, name)
         elif not _says(text, host.group, name, own):
             text = jsontext.put(text, host.group, name, own)
     except ValueError as e:  # a byte that is no UTF-8 as well
         raise say.not_plain(path, str(e), block(host, name, own), remove=remove) from None
-    return Plan(host, path, name, own, before, mark + text.encode() if text or before is not None else b"")
+    return Plan(host, path, name, own, before, mark + text.encode())
+
+
+def _is_only_ours(before: bytes, group: str, name: str, path: str) -> bool:
+    """Whether a file is as `put` makes it out of nothing, with whatever entry of ours: then we have made it."""
+    try:
+        text = before.decode("utf-8")
+        there = jsontext.parse(text).get(group)
+    except ValueError:
+        return False
+    if os.path.islink(path) or not isinstance(there, dict) or name not in there:
+        return False
+    return text == jsontext.put("", group, name, there[name])
 
 
 def _says(text: str, group: str, name: str, own: dict[str, Any]) -> bool:
@@ -111,15 +117,27 @@ def block(host: Host, name: str, own: dict[str, Any]) -> str:
     return jsontext.put("", host.group, name, own)
 
 
-def write(p: Plan) -> None:
-    """Put a plan into its file in one step: same mode, and through a symbolic link. Where nothing is left, the file
-    goes. Raises UserError."""
+def carry_out(p: Plan, root: str, project: str, *, remove: bool = False) -> Plan:
+    """Put a plan into its file; if somebody has written it since, judge it again first. The plan that was carried out.
+    Raises UserError, and nothing was changed."""
+    for _ in range(TRIES):
+        if not p.changes or _write(p):
+            return p
+        p = plan(p.host, root, project, remove=remove)
+    raise say.host_file(p.path, "somebody else writes it all the time")
+
+
+def _write(p: Plan) -> bool:
+    """Replace the file in one step: same mode, and through a symbolic link. False: it is not what was judged, and was
+    left. (Between that look and the step is less than a millisecond; hosts take no lock that one could wait for.)"""
     path = os.path.realpath(p.path)
     folder = os.path.dirname(path)
     try:
-        if not p.after:
+        if p.after is None:
+            if _read(path) != p.before:
+                return False
             os.unlink(path)
-            return
+            return True
         os.makedirs(folder, exist_ok=True)
         fd, spare = tempfile.mkstemp(prefix=".prp-", dir=folder)
         try:
@@ -128,12 +146,23 @@ def write(p: Plan) -> None:
                 os.fchmod(f.fileno(), _mode(path))
                 f.flush()
                 os.fsync(f.fileno())
+            if _read(path) != p.before:
+                return False
             os.replace(spare, path)
+            return True
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(spare)
     except OSError as e:
         raise say.host_file(p.path, e.strerror or "cannot be written") from None
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as f:
+            return f.read()
+    except FileNotFoundError:
+        return None
 
 
 def _mode(path: str) -> int:

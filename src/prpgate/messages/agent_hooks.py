@@ -114,6 +114,15 @@ def no_json(path: str, why: str) -> UserError:
     )
 
 
+def no_rest(path: str) -> UserError:
+    return UserError(
+        f"{inert(path)} is written by another program all the time. Nothing was written.",
+        code="settings",
+        hint="End the session that writes it, then do it again. What belongs into it is printed by:",
+        next_action="prp agent-hooks install --claude-code --print",
+    )
+
+
 def leads_out(path: str) -> UserError:
     return UserError(
         f"{inert(path)} leads out of this repository by a link that is committed. Nothing was written.",

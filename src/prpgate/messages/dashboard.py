@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from ..errors import UsageError, UserError
 from ..origin import command
+from ..output import inert
 
 BACK = "The store is back."
+READABLE = "Everything in the store can be read again."
 PAGES_FULL = "too many pages are open on this dashboard."
 LEAST_TOKEN = 24  # characters
 MAKE_TOKEN = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
+
+
+def unreadable(e: Exception) -> str:
+    return f"something in the store cannot be read ({type(e).__name__}: {inert(e)[:200]})."
 
 
 def no_extra(missing: str) -> UserError:

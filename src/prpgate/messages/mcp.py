@@ -180,7 +180,9 @@ def not_plain(path: str, why: str, block: str, *, remove: bool) -> UserError:
     )
 
 
-def written(path: str, host: str, *, removed: bool) -> str:
+def written(path: str, host: str, *, removed: bool, gone: bool) -> str:
+    if gone:
+        return f"{inert(path)} held nothing else, and is gone. Restart {host}."
     if removed:
         return f"Taken out of {inert(path)}. Restart {host}."
     return f"Written to {inert(path)}. Restart {host}, and ask it: what is next?"

@@ -1,5 +1,6 @@
 # Completion of prp for fish. To have it in every new shell:
 #   prp completion fish > ~/.config/fish/completions/prp.fish
+# and for `git prp` too, which fish would not look for there, in ~/.config/fish/conf.d/prp.fish instead.
 function __prp_words
     set -l before (commandline -opc)
     set -l last (commandline -ct)
@@ -20,5 +21,24 @@ function __prp_words
         printf '%s\n' $found
     end
 end
+# Whether git's command is prp.
+function __prp_after_git
+    set -l before (commandline -opc)
+    set -e before[1]
+    while set -q before[1]
+        switch $before[1]
+            case prp
+                return 0
+            case -C -c
+                set -e before[1]
+            case '-*'
+            case '*'
+                return 1
+        end
+        set -e before[1]
+    end
+    return 1
+end
 complete -c prp -e
 complete -c prp -f -k -a '(__prp_words)'
+complete -c git -n __prp_after_git -f -k -a '(__prp_words)'

@@ -3,6 +3,7 @@
 #   prp completion zsh > "${fpath[1]}/_prp"
 # or add this line to ~/.zshrc, behind compinit:
 #   eval "$(prp completion zsh)"
+# `git prp` is completed by the same file under a second name: ln -s _prp "${fpath[1]}/_git-prp"
 _prp() {
     local prp=prp line tab=$'\t' wide=0 many=0
     local -a before lines names about shown
@@ -31,7 +32,11 @@ _prp() {
     done
     compadd -V prp -l -d shown -a names
 }
-if [[ $funcstack[1] == _prp ]]; then
+# zsh's completion of git calls this, with `prp` as the first word.
+_git-prp() {
+    _prp
+}
+if [[ $funcstack[1] == (_prp|_git-prp) ]]; then
     _prp "$@"
 elif (( $+functions[compdef] )); then
     compdef _prp prp

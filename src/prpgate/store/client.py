@@ -330,6 +330,8 @@ def _client(options: dict[str, Any], timeout_s: float, *, connections: int) -> r
         # RESP2: reply shapes differ between protocols, and redis-py's default changed from 2 to 3 with version 8.
         "protocol": 2,
         "decode_responses": True,
+        # Whatever bytes some other program wrote: one name that nobody can read must not end those who read the rest.
+        "encoding_errors": "replace",
         "retry": Retry(NoBackoff(), 0),
         "socket_timeout": timeout_s,
         "socket_connect_timeout": min(CONNECT_S, timeout_s),

@@ -10,7 +10,8 @@ const MOST_TOLD = 100; // landings that the server tells
 const IN_LINE = 30; // places that are shown of a queue
 const GAP = 50; // ms at least between two drawings
 const PAGE = 500; // events asked for at once
-const SILENCE = 25 * SECOND; // without a `beat`, once one was heard: the connection is gone
+const SILENCE = 25 * SECOND; // without a `beat`, which comes every 10 s, or anything else: the connection is gone
+const PATIENCE = 30 * SECOND; // with one answer: a question into a dead connection would wait for ever
 const RETRY = [250, 500, 1000, 2000, 4000];
 
 const STATUSES = [
@@ -29,6 +30,7 @@ const PHASES = {
   smoking: "smoking",
 };
 const VERDICTS = { green: "green", red: "red", unknown: "unknown", pending: "not judged yet", none: "without a gate" };
+const JUDGED = { unknown: "verdict unknown" }; // where the word stands alone
 
 // event: [shape of its mark, words between who did it and what it is about, kind for the filter]
 const EVENTS = {
@@ -328,7 +330,7 @@ function tick() {
   for (const bar of document.querySelectorAll(".view:not([hidden]) .until rect[data-from]")) {
     bar.setAttribute("width", String(share(Number(bar.dataset.from), Number(bar.dataset.to))));
   }
-  if (link.beats && now() - link.heard > SILENCE && link.state === "live") lost();
+  if (Date.now() - link.heard > SILENCE && link.state === "live") lost();
 }
 
 const share = (from, to) => Math.min(100, Math.max(0, (100 * (now() - from)) / Math.max(1, to - from)));
@@ -370,11 +372,16 @@ function apply(change) {
   for (const id of change.gone ?? []) known.prps.delete(id);
   for (const agent of change.agents ?? []) known.agents.set(agent.name, agent);
   addEvents(change.events ?? []);
-  const about = shownPrp && (change.prps ?? []).some((p) => p.id === shownPrp.id);
-  if (about || (change.gone ?? []).includes(shownPrp?.id)) readPrp(shownPrp.id);
+  if (shownPrp && isAbout(change, [shownPrp.id, shownPrp.told?.prp.id])) readPrp(shownPrp.id);
   soon();
   announce();
 }
+
+/** Whether a PRP is another now, or something was said of it: a note changes nothing on the board. */
+const isAbout = (change, ids) =>
+  (change.prps ?? []).some((p) => ids.includes(p.id)) ||
+  (change.gone ?? []).some((id) => ids.includes(id)) ||
+  (change.events ?? []).some((e) => e.prp && ids.includes(e.prp));
 
 // --- the connection --------------------------------------------------------------------------------------------------
 
@@ -385,15 +392,15 @@ const link = {
   tries: 0,
   timer: 0,
   cursor: "",
-  heard: 0,
-  beats: false,
+  reset: 0, // Date.now(), when everything was last read anew because the server said so
+  heard: 0, // Date.now(): it goes on while a laptop sleeps
   store: null,
 };
 
 class LoggedOut extends Error {}
 
 async function ask(path) {
-  const answer = await fetch(path, { headers: { accept: "application/json" }, cache: "no-store" });
+  const answer = await fetch(path, { headers: { accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
   if (answer.status === 401 || answer.status === 403) throw new LoggedOut(path);
   const told = await answer.json().catch(() => ({}));
   if (!answer.ok)
@@ -451,9 +458,9 @@ function follow() {
   link.source?.close();
   const source = new EventSource(`/events?after=${encodeURIComponent(link.cursor)}`);
   link.source = source;
-  link.heard = now();
+  link.heard = Date.now();
   const heard = (m) => {
-    link.heard = now();
+    link.heard = Date.now();
     if (m?.lastEventId) link.cursor = m.lastEventId;
   };
   source.addEventListener("open", () => {
@@ -472,13 +479,12 @@ function follow() {
     link.store = told.connected ? null : { ...told, since: link.store?.since ?? now() };
     drawLink();
   });
-  source.addEventListener("beat", (m) => {
-    heard(m);
-    link.beats = true;
-  });
+  source.addEventListener("beat", heard);
   source.addEventListener("reset", () => {
     source.close();
-    load();
+    const rest = Math.max(0, link.reset + SECOND - Date.now()); // whatever is wrong: not without a pause
+    link.reset = Date.now() + rest;
+    link.timer = setTimeout(load, rest);
   });
   source.addEventListener("error", () => source === link.source && lost());
 }
@@ -773,7 +779,8 @@ function utilisation(lane) {
 }
 
 function closedSign(lane) {
-  const c = lane.closed;
+  const c = lane.closed,
+    broke = c.culprit;
   return h(
     "div.sign",
     { role: "group", "aria-label": "Closed" },
@@ -787,22 +794,43 @@ function closedSign(lane) {
       time(c.since),
       ". Only fixes land until it is open again.",
     ),
+    broke
+      ? h(
+          "p.broke",
+          null,
+          mark("red"),
+          h(
+            "span",
+            null,
+            "Broken by ",
+            shaCode(broke.sha),
+            broke.agent ? [" of ", h("strong", null, bdi(broke.agent, 60))] : null,
+            broke.prp ? [", ", prpLink(broke.prp), " ", prpTitle(broke.prp)] : null,
+          ),
+        )
+      : null,
     h(
       "ul.ways",
       null,
-      brokenBy(lane) ? h("li", null, h("span", null, "Take back what broke it"), command("prp land --revert")) : null,
+      broke?.agent
+        ? h(
+            "li",
+            null,
+            h(
+              "span",
+              null,
+              "Mend it, as ",
+              h("strong", null, bdi(broke.agent, 40)),
+              broke.prp ? [" on ", prpLink(broke.prp)] : null,
+            ),
+            command("prp land"),
+          )
+        : null,
+      broke ? h("li", null, h("span", null, "Take back what broke it"), command("prp land --revert")) : null,
       h("li", null, h("span", null, "Land a hotfix, for those whom prp.toml names"), command('prp land --hotfix "why"')),
       h("li", null, h("span", null, "Open it by hand"), command(`prp lane open ${quote(lane.name)} --reason "why"`)),
     ),
   );
-}
-
-/** The landing that closed it: the last one judged before was red. */
-function brokenBy(lane) {
-  const judged = (lane.today ?? []).filter(
-    (l) => ["green", "red"].includes(l.verdict) && stamp(l.time) <= stamp(lane.closed.since),
-  );
-  return judged.at(-1)?.verdict === "red";
 }
 
 function holder(lane) {
@@ -978,12 +1006,12 @@ function landings(lane) {
               "span",
               null,
               h("strong", null, bdi(one.agent ?? "somebody", 60)),
-              ` ${VERDICTS[verdictOf(one)]}, `,
+              `, ${JUDGED[verdictOf(one)] ?? VERDICTS[verdictOf(one)]}, `,
               time(one.time),
               ", ",
               h("code", null, inert(one.sha, 7).slice(0, 7)),
               (one.prps ?? []).slice(0, 4).map((p) => [" ", prpLink(p)]),
-              typeof one.duration_s === "number" ? `, held ${span(one.duration_s * SECOND)}` : "",
+              typeof one.duration_s === "number" && one.verdict !== "pending" ? `, held ${span(one.duration_s * SECOND)}` : "",
             ),
           ),
         ]
@@ -1095,7 +1123,7 @@ function inHand() {
                     a.holds.length > 3 ? h("span", null, `+${a.holds.length - 3}`) : null,
                   ),
                 ),
-                h("span.seen", null, time(a.seen)),
+                h("span.seen", null, a.suspect ? ["silent ", time(a.seen, "for")] : ["seen ", time(a.seen)]),
               ),
             ),
         )
@@ -1124,7 +1152,7 @@ function justNow() {
                   "div.body",
                   null,
                   h("p.words", null, eventWords(e)),
-                  e.detail && !isRev(e.detail) ? h("p.detail", null, bdi(detailOf(e), 110)) : null,
+                  !isRev(e.detail) && detailOf(e) ? h("p.detail", null, bdi(detailOf(e), 110)) : null,
                 ),
                 time(msOf(e)),
               ),
@@ -1514,7 +1542,9 @@ function recorded(p, fact) {
 }
 
 function moment(m) {
-  const what = inert(String(m.what).replaceAll("-", " "), 80);
+  // An event's name is words with hyphens; of a commit it is what it did: "validated -> in_progress 1-dcc753c4; owner ...".
+  const named = m.kind === "commit" ? plainly(String(m.what)) : String(m.what).replaceAll("-", " ");
+  const what = inert(named, 80);
   return h(
     "li",
     { "data-key": `${m.at_ms} ${m.kind} ${m.what} ${m.sha ?? ""}` },
@@ -1690,8 +1720,13 @@ function detailOf(e) {
   const told = [reason, agent, name, by ? `by ${by}` : null, result, klass].filter(
     (v) => typeof v === "string" || typeof v === "number",
   );
-  return told.length ? told.join(", ") : e.detail;
+  if (told.length) return told.join(", ");
+  if (e.event === "verdict" && /^(green|red|unknown)$/.test(e.detail)) return ""; // the sentence says it
+  return e.event === "recorded" ? plainly(e.detail) : e.detail;
 }
+
+/** What became of an entry, for people: no seal, which the facts have, and an arrow. */
+const plainly = (text) => text.replace(/ \d+-[0-9a-f]{8}(?=;|$)/, "").replaceAll(" -> ", " \u2192 ");
 
 function buildFeed() {
   stream = new Windowed("Events, newest first", keyOfEvent, eventRow);

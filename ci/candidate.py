@@ -6,11 +6,10 @@ and gives its verdict, all under the fence that is the branch's name: once that 
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Self
 
-from hold import ADDRESSES, AGENT, KLASS, STORE_S, TELL_S, Hold, LaneHold
+from hold import AGENT, KLASS, STORE_S, TELL_S, Hold, LaneHold, address, silent
 
 from prpgate import events, gate_runs, notify, policy, prps
 from prpgate.candidate_lock import CandidateLock
@@ -86,7 +85,7 @@ class CandidateHold(LaneHold):
 def take(config: Config, repo: Repo, event: runner.Event, number: int, head: str) -> Hold:
     """The landing that waits for this candidate. Without a store the run goes on and says so; where the store knows of
     no such landing CouldNotTell is raised: what nobody waits for is not worth a run."""
-    if not config.store_url and not any(os.environ.get(address, "").strip() for address in ADDRESSES):
+    if not config.store_url and not address():
         return Hold(smoke_say.NO_STORE)
     store = None
     try:
@@ -101,7 +100,7 @@ def take(config: Config, repo: Repo, event: runner.Event, number: int, head: str
     except UserError as e:
         if store:
             store.close()
-        return Hold(smoke_say.store_silent(e.message))
+        return silent(e)
     store.close()
     raise CouldNotTell(say.nobody_waits(config.candidate(number)), code="stale")
 

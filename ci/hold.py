@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 AGENT, KLASS = "ci", "ci"
 GATES = ("ci", "ci-first")  # under which a landing waits for its run
 ADDRESSES = ("PRP_REDIS_URL", "REDIS_URL")
+NOT_OURS = ("store-other", "store-empty")
 STORE_S = 5.0  # for one answer of the store
 TRIES, PAUSE_S = 3, 2.0  # for the verdict: a store that restarts is back by then
 LANE_EVENTS = ("push", "merge_group", "workflow_dispatch")  # a dispatch stands for a push whose own run never came
@@ -100,7 +101,7 @@ class LaneHold(Hold):
         self.config, self.repo, self.event, self.name, self.head = config, repo, event, name, head
         self.store, self.lock = store, MergeLock(store, name, config.times)
         self.me = f"ci:{event.run}:{secrets.token_hex(8)}"
-        self.address = next((found for a in ADDRESSES if (found := os.environ.get(a, "").strip())), "")
+        self.address = address()
         self.tree = repo.tree(head) or ""
         self.steps = smoke.hash_of(config)
         self.spared: verdicts.Known | None = None
@@ -333,13 +334,26 @@ class GroupHold(LaneHold):
         return when.merge_group_recorded(self.name, result)
 
 
+def address() -> str:
+    """Where the environment says that the store is, as it says it; "" when it does not."""
+    return next((found for name in ADDRESSES if (found := os.environ.get(name, "").strip())), "")
+
+
+def silent(error: UserError) -> Hold:
+    """No grip, because the store could not be asked. Its address is still none of the steps' business, unless what is
+    there is another: a server that the project has for its own tests."""
+    hold = Hold(say.store_silent(error.message))
+    hold.address = "" if error.code in NOT_OURS else address()
+    return hold
+
+
 def take(config: Config, repo: Repo, event: runner.Event, name: str | None, head: str) -> Hold:
     """The lane, as far as this run can have it. A store that does not answer is said, not raised."""
     if event.name in LANE_EVENTS and head != event.sha:
         return Hold(when.another_commit(event.sha, head))
     if name is None:
         return Hold(say.no_lane(event.name, event.ref))
-    if not config.store_url and not any(os.environ.get(address, "").strip() for address in ADDRESSES):
+    if not config.store_url and not address():
         return Hold(say.NO_STORE)
     store = None
     try:
@@ -353,4 +367,4 @@ def take(config: Config, repo: Repo, event: runner.Event, name: str | None, head
     except UserError as e:
         if store:
             store.close()
-        return Hold(say.store_silent(e.message))
+        return silent(e)

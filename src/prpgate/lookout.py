@@ -58,7 +58,7 @@ class Lookout:
         """What the store said to this waiter: is there anything to look at, and is it among the first who are there?"""
         s = answer.state
         observed = self.config.ci_observe == "status" and s.phase in (LANDED, SMOKING)
-        if self.config.gate != "ci" or not (observed or s.redispatch_due):
+        if not (observed or s.redispatch_due):  # a landing that waits may be of another gate than prp.toml has by now
             self._wanted.clear()
             return
         there = [p.id for p in s.queue if p.kind == WAITING][:STAND_BY]

@@ -218,6 +218,19 @@ def test_steps_see_the_stores_address_under_no_name(world: World, server: Server
     assert (ended.code, lock.state().state) == (0, "free"), ended.log
 
 
+def test_a_store_that_is_away_is_not_told_to_the_steps_either(world: World, server: Server) -> None:
+    github = Github(world, "run = 'test -z \"$REDIS_URL\"'", gate="ci")
+    lock = github.use(server)
+    del github.env["PRP_REDIS_URL"]
+    head = github.push("more", {"b": "b\n"})
+    server.redis().hset(lock.store.keys.meta, "store_id", "somebody else's")
+    ended = github.on_push(head, REDIS_URL=server.url)
+    assert (ended.code, "not the store of" in ended.log) == (1, True), "a server of the project's own stays to be seen"
+    server.stop()
+    ended = github.on_push(head, REDIS_URL=server.url)
+    assert (ended.code, "could not be asked" in ended.log) == (0, True), ended.log
+
+
 def events(lock: MergeLock) -> list[str]:
     return [e.event for e in reversed(lock.log(100))]
 

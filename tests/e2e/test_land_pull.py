@@ -438,6 +438,23 @@ def test_waiting_ones_land_in_the_order_of_their_tickets(observed: Setup) -> Non
     ]
 
 
+def test_with_ci_first_too_those_who_wait_read_the_host(tmp_path: Path, home: Path) -> None:
+    """The host makes the commit, so it waits for CI on the lane; nobody else may be looking."""
+    project, fake = start(tmp_path, VIA.replace("none", "ci-first") + 'ci.observe = "status"\nci.poll = 1\n')
+    with fake:
+        project.ana.env |= fake.env
+        setup = Setup(project, fake)
+        ana, ben = setup.ana, setup.join("ben")
+        pulls = [setup.pull(c, c.agent, {c.agent: "x\n"}) for c in (ana, ben)]
+        ana.prp("land")
+        first = setup.tip()
+        with Started(ben, "land", "--pr", str(pulls[1])) as second:
+            until(ana, phase="landed", waiting=1)
+            fake.add_check(first, conclusion="success")
+            done = second.ended()
+        assert (done.code, setup.parents(setup.tip())[0]) == (0, first), done
+
+
 def test_a_fork_runs_nothing_here_and_its_words_are_inert(via_pr: Setup) -> None:
     ana, fake, project = via_pr.ana, via_pr.fake, via_pr.project
     lines = [f"{n}\n" for n in range(9)]

@@ -500,11 +500,12 @@ with Live("main", Output()) as live:
     live.stage(Stage("fetching")); time.sleep({first})
     live.stage(Stage("pushing")); time.sleep(0.1)
     live.stage(Stage("pushing", detail="x")); time.sleep(0.1)
+    live.stage(Stage("pushing", detail="x")); time.sleep(0.1)
 """
 
 
 def test_quiet_for_400_ms_and_then_a_line_on_each_change(project: Project) -> None:
-    assert on_a_pipe(project.ana, LIVE.format(first="0.1")).text == ""
+    assert on_a_pipe(project.ana, LIVE.format(first="0")).text == ""
     said = on_a_pipe(project.ana, LIVE.format(first="0.6"))
     assert said.out == ""
     assert [line.removeprefix("main: your turn · ") for line in said.err.splitlines()] == [

@@ -72,7 +72,7 @@ class Live:
                 if self.now and self.terminal:  # a longer line would wrap, and could not be taken back
                     line = say.stage(self.lane, self.now, time.monotonic() - self.since)
                     self.out.progress(line[: shutil.get_terminal_size().columns - 1])
-                elif self.now and self.now is not self.shown:
+                elif self.now and self.now != self.shown:
                     self.out.note(say.stage(self.lane, self.now))
                 self.shown = self.now
                 self._changed.wait_for(lambda: self._done or self.now is not self.shown, every_s)

@@ -68,6 +68,9 @@ def test_the_store_is_restarted(small: Small, board: Dashboard, server: Server) 
         )
         assert page.event_ids() == ids_after(server, begin)
         assert not [m for m in page.all if m.event == "reset"]
+        with board.listen(board.state()["cursor"]) as late:  # its state may have been read while the store was away
+            first = late.next()
+            assert (first.event, first.data["connected"]) == ("store", True)
         small.prp("start", "P1-001")
         page.until_event("started")
     assert board.process.poll() is None

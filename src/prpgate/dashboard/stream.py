@@ -92,7 +92,8 @@ async def _missed(feed: Feed, client: Client, at: Cursor | None, wanted: Cursor 
     """What came between what a page has seen and what it will get from the queue."""
     said = None
     while True:
-        if not feed.said["connected"] and said != feed.said:
+        # It may have gone or come back since the page read the state, when nobody listened yet. "": it was never away.
+        if feed.said["message"] and said != feed.said:
             said = feed.said
             yield frame("store", said).body
         try:

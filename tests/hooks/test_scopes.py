@@ -69,6 +69,15 @@ def test_the_policy_may_refuse_or_say_nothing(world: World) -> None:
     assert try_commit(clone).err == ""
 
 
+def test_only_the_ledger_itself_is_everybodys(world: World) -> None:
+    clone = landed(world.clone("ann"), POLICY + '[scopes]\npolicy = "refuse"\n')
+    (ledger,) = [p for p in clone.git("ls-files").out.split() if p.endswith(".yaml")]
+    hold(clone, EVE._replace(glob="**"))
+    stage(clone, f"{ledger}.orig")
+    done = try_commit(clone)
+    assert done.code == 1 and "P2-040" in done.err
+
+
 def test_off_is_off(world: World) -> None:
     clone = setup(world.clone("ann"), POLICY + '[scopes]\npolicy = "off"\n')
     hold(clone, EVE)

@@ -33,7 +33,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "faults",
         "refusal",
     ),
-    ("seal", "yaml_scalar", "ledger_scan", "known_names", "ledger_plain", "ledger_text", "ledger", "ledger_edit"),
+    ("seal", "yaml_scalar", "ledger_scan", "known_names", "ledger_plain", "ledger_text", "ledger"),
+    ("replacing", "ledger_edit"),
     ("store", "process_tree", "host"),
     (
         "scopes",

@@ -6,7 +6,6 @@ committed are where it belongs.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -14,7 +13,7 @@ import sys
 from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import data
+from . import data, replacing
 from .messages import agent_hooks as say
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ SCRIPT = "claude-code"
 LOCAL, TEAM = ".claude/settings.local.json", ".claude/settings.json"
 MARK = "# prpgate"
 TIMEOUT_S = 5
-TRIES = 5  # at a file that somebody else writes each time
 EDITS = "Edit|Write|MultiEdit|NotebookEdit"
 _INDENT = re.compile(r'^([ \t]+)"', re.MULTILINE)
 
@@ -71,7 +69,7 @@ def read(repo: Repo, name: str) -> Settings:
         raise say.leads_out(name)
     path = os.path.join(repo.top, name)
     try:
-        there = _read(path)
+        there = replacing.current(path)
         text = there.decode("utf-8") if there is not None else None
     except (OSError, UnicodeDecodeError) as e:
         raise say.no_json(name, str(e)) from None
@@ -103,7 +101,7 @@ def _is_groups(value: object) -> bool:
 
 def install(repo: Repo, name: str) -> bool:
     """Put our entries in, behind what is there; whether anything changed. Raises UserError and writes nothing."""
-    for _ in range(TRIES):
+    for _ in range(replacing.TRIES):
         before = read(repo, name)
         if state(before) == "current":
             return False
@@ -118,7 +116,7 @@ def install(repo: Repo, name: str) -> bool:
 
 def remove(repo: Repo, name: str) -> bool:
     """Take our entries out; whether there were any. A file that holds nothing else then goes."""
-    for _ in range(TRIES):
+    for _ in range(replacing.TRIES):
         before = read(repo, name)
         if state(before) == "none":
             return False
@@ -176,13 +174,9 @@ def _rest(group: Any) -> Any:
 def _write(before: Settings, value: dict[str, Any]) -> bool:
     """In the file's own manner: its indentation, its line ends, its end; with nothing to write the file goes. False: it
     is not what was read any more (the agent writes it too), and was left."""
-    path = os.path.realpath(before.path)
     was = before.text.encode() if before.text is not None else None
     if not value:
-        if _read(path) != was:
-            return False
-        os.unlink(path)
-        return True
+        return replacing.replace(before.path, was, None)
     text = before.text or ""
     found = _INDENT.search(text)
     indent: str | int | None = found[1] if found else 2 if "\n" in text.strip() or not text.strip() else None
@@ -195,26 +189,4 @@ def _write(before: Settings, value: dict[str, Any]) -> bool:
         new += "\n"
     if "\r\n" in text:
         new = new.replace("\n", "\r\n")
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    spare = f"{path}.{os.getpid()}.new"
-    with open(spare, "x", encoding="utf-8", newline="") as f:
-        f.write(new)
-    try:
-        if _read(path) != was:
-            return False
-        if before.text is not None:
-            os.chmod(spare, os.stat(path).st_mode & 0o7777)
-        os.replace(spare, path)
-        return True
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(spare)
-
-
-def _read(path: str) -> bytes | None:
-    """None: there is no file."""
-    try:
-        with open(path, "rb") as f:
-            return f.read()
-    except FileNotFoundError:
-        return None
+    return replacing.replace(before.path, was, new.encode())

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-import stat
 from typing import TYPE_CHECKING, Any
 
-from . import seal
+from . import replacing, seal
 from .errors import UserError
 from .ledger import EMPTY, SINGLE, TEXTS, TRACKING, parse
 from .ledger_scan import is_id
@@ -227,52 +224,15 @@ def _appended(data: bytes, before: Ledger, file: str, prp_id: str, fields: Mappi
 
 
 # --- the file itself -------------------------------------------------------------------------------------------------
-def _current(path: str) -> bytes | None:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-
-
 def write(path: str, old: bytes | None, new: bytes) -> None:
     """Put `new` in the place of `old` (None: a file that is not there yet), whole or not at all.
 
     A reader sees the old file or the new one. Mode and symlinks stay. Raises UserError "changed-underneath" when the
     file is no longer `old`, "write-failed" when the system refuses; the file is as it was then.
     """
-    target = os.path.realpath(path)
-    folder = os.path.dirname(target)
     try:
-        os.makedirs(folder, exist_ok=True)
-        fd = os.open(folder, os.O_RDONLY)
-        try:
-            _put(fd, target, old, new, path)
-        finally:
-            os.close(fd)  # ends the flock
+        done = replacing.replace(path, old, new)
     except OSError as e:
         raise UserError(say.cannot_write(path, e.strerror or e), code="write-failed") from None
-
-
-def _put(folder: int, target: str, old: bytes | None, new: bytes, path: str) -> None:
-    spare = os.path.join(os.path.dirname(target), f".{os.path.basename(target)[:200]}.new")
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-    except OSError:  # some network file systems have no flock; the comparison stays
-        spare += f".{os.getpid()}.{os.urandom(4).hex()}"
-    if _current(target) != old:
+    if not done:
         raise UserError(say.changed_underneath(path), code="changed-underneath", hint="Run the command again.")
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(spare)  # of a writer that was killed here
-    try:
-        with open(spare, "xb") as file:
-            if old is not None:
-                os.fchmod(file.fileno(), stat.S_IMODE(os.stat(target).st_mode))
-            file.write(new)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(spare, target)
-        os.fsync(folder)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(spare)

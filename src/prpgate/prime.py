@@ -9,6 +9,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import replacing
 from .messages import prime as say
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def write(repo: Repo, config: Config) -> list[tuple[str, str]]:
     done = []
     for place in places:
         if place.state in ("stale", "missing"):
-            _replace(place.path, place.before, with_block(place.name, place.before or b"", text(config)))
+            _replace(place, with_block(place.name, place.before or b"", text(config)))
         done.append((place.name, {"stale": "written", "missing": "written"}.get(place.state, place.state)))
     return [(name, "unchanged" if what == "current" else what) for name, what in done]
 
@@ -90,10 +91,7 @@ def remove(repo: Repo, config: Config) -> list[str]:
     for place in look(repo, config):
         if place.state in ("current", "stale") and place.before is not None:
             left = without_block(place.name, place.before)
-            if left:
-                _replace(place.path, place.before, left)
-            else:
-                os.unlink(place.path)
+            _replace(place, left or None)
             gone.append(place.name)
     return gone
 
@@ -103,12 +101,11 @@ def _place(repo: Repo, config: Config, name: str) -> Place:
     if os.path.commonpath([path, os.path.realpath(repo.top)]) != os.path.realpath(repo.top):
         raise say.leads_out(name)
     try:
-        with open(path, "rb") as f:
-            before = f.read()
-    except FileNotFoundError:
-        return Place(name, "missing", path, None)
+        before = replacing.current(path)
     except OSError as e:
         raise say.not_text(name, e.strerror or "?") from None
+    if before is None:
+        return Place(name, "missing", path, None)
     try:
         before.decode("utf-8")
     except UnicodeDecodeError as e:
@@ -167,10 +164,6 @@ def _line_end(data: bytes) -> bytes:
     return b"\r\n" if b"\r\n" in data else b"\n"
 
 
-def _replace(path: str, before: bytes | None, after: bytes) -> None:
-    spare = f"{path}.{os.getpid()}.new"
-    with open(spare, "xb") as f:
-        f.write(after)
-    if before is not None:
-        os.chmod(spare, os.stat(path).st_mode & 0o7777)
-    os.replace(spare, path)
+def _replace(place: Place, after: bytes | None) -> None:
+    if not replacing.replace(place.path, place.before, after):
+        raise say.changed(place.name)

@@ -130,7 +130,7 @@ def test_what_a_host_writes_in_between_is_not_lost(clone: Clone) -> None:
     wanted = {"mcpServers": {"other": {"command": "x"}, "prpgate": entry(clone)}, "theirs": 1}
     assert json.loads(path.read_text()) == wanted
     assert done.before != judged.before, "what is told is what was done"
-    assert os.listdir(clone.path).count(".mcp.json") == 1 and not list(clone.path.glob(".prp-*"))
+    assert os.listdir(clone.path).count(".mcp.json") == 1 and not list(clone.path.glob(".*.new"))
 
     alone = clone.write(".mcp.json", hosts.block(host, "prpgate", entry(clone)))
     judged = hosts.plan(host, root, project, remove=True)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
 import sys
-import tempfile
 from typing import Any, NamedTuple
 
+from .. import replacing
 from ..messages import mcp as say
 from . import jsontext
 
 BOM = b"\xef\xbb\xbf"
-TRIES = 5  # at a file that somebody else writes each time
 
 
 class Host(NamedTuple):
@@ -77,7 +75,7 @@ def plan(host: Host, root: str, project: str, *, remove: bool = False) -> Plan:
     """What is to be written. Raises UserError, with the block to paste, for a file that is no plain JSON."""
     path, name, own = path_of(host, root), key(host, root, project), entry(host, root)
     try:
-        before = _read(path)
+        before = replacing.current(path)
     except OSError as e:
         raise say.host_file(path, e.strerror or "cannot be read") from None
     if remove and (before is None or _is_only_ours(before, host.group, name, path)):
@@ -120,7 +118,7 @@ def block(host: Host, name: str, own: dict[str, Any]) -> str:
 def carry_out(p: Plan, root: str, project: str, *, remove: bool = False) -> Plan:
     """Put a plan into its file; if somebody has written it since, judge it again first. The plan that was carried out.
     Raises UserError, and nothing was changed."""
-    for _ in range(TRIES):
+    for _ in range(replacing.TRIES):
         if not p.changes or _write(p):
             return p
         p = plan(p.host, root, project, remove=remove)
@@ -128,47 +126,8 @@ def carry_out(p: Plan, root: str, project: str, *, remove: bool = False) -> Plan
 
 
 def _write(p: Plan) -> bool:
-    """Replace the file in one step: same mode, and through a symbolic link. False: it is not what was judged, and was
-    left. (Between that look and the step is less than a millisecond; hosts take no lock that one could wait for.)"""
-    path = os.path.realpath(p.path)
-    folder = os.path.dirname(path)
+    """False: the file is not what was judged, and was left."""
     try:
-        if p.after is None:
-            if _read(path) != p.before:
-                return False
-            os.unlink(path)
-            return True
-        os.makedirs(folder, exist_ok=True)
-        fd, spare = tempfile.mkstemp(prefix=".prp-", dir=folder)
-        try:
-            with open(fd, "wb") as f:
-                f.write(p.after)
-                os.fchmod(f.fileno(), _mode(path))
-                f.flush()
-                os.fsync(f.fileno())
-            if _read(path) != p.before:
-                return False
-            os.replace(spare, path)
-            return True
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(spare)
+        return replacing.replace(p.path, p.before, p.after)
     except OSError as e:
         raise say.host_file(p.path, e.strerror or "cannot be written") from None
-
-
-def _read(path: str) -> bytes | None:
-    try:
-        with open(path, "rb") as f:
-            return f.read()
-    except FileNotFoundError:
-        return None
-
-
-def _mode(path: str) -> int:
-    try:
-        return os.stat(path).st_mode & 0o7777
-    except FileNotFoundError:
-        umask = os.umask(0o077)
-        os.umask(umask)
-        return 0o666 & ~umask

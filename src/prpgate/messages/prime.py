@@ -134,6 +134,14 @@ def not_text(path: str, why: str) -> UserError:
     return UserError(f"{inert(path)} cannot be read as text ({why}); nothing was written.", code="no-text")
 
 
+def changed(path: str) -> UserError:
+    return UserError(
+        f"{inert(path)} was changed by somebody else while its block was written. That stands; ours was not written.",
+        code="changed-underneath",
+        hint="Run the command again.",
+    )
+
+
 def stale(names: list[str]) -> str:
     verb = "does" if len(names) == 1 else "do"
     return f"{' and '.join(map(inert, names))} {verb} not say what prp.toml says now"

@@ -39,8 +39,13 @@ def record(repo: Repo, lane: str, intent: Intent, reason: str, agent: str | None
         "base": intent.base,
         "reason": reason,
     }
-    with open(_file(repo), "a", encoding="utf-8") as f:
-        f.write("\n" + json.dumps(line) + "\n")  # on a line of its own, whatever was cut off before it
+    with open(_file(repo), "a+b") as f:
+        f.seek(max(0, f.seek(0, os.SEEK_END) - 1))
+        cut_off = f.read() not in (
+            b"",
+            b"\n",
+        )  # a full disk, a machine that lost power: on a line of its own all the same
+        f.write((b"\n" if cut_off else b"") + json.dumps(line).encode() + b"\n")
         f.flush()
         os.fsync(f.fileno())
 

@@ -79,7 +79,7 @@ def test_hostile_paths_do_not_hold_up_the_store(world: World, server: Server) ->
     with pytest.raises(UserError) as e:
         eve.claim_next()
     assert time.monotonic() - began < 10
-    assert "P1-006" in e.value.message
+    assert "P1-006: " in (e.value.hint or "")
 
 
 # --- agents ----------------------------------------------------------------------------------------------------------

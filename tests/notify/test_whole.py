@@ -118,12 +118,18 @@ def test_the_watcher_of_a_push_tells_and_the_push_does_not_wait(told: Project) -
         ben.git("push", "-q")  # the lane is free: telling holds nothing
 
 
-def test_your_turn_names_whose_place_was_kept(told: Project, receiver: Receiver) -> None:
+def test_your_turn_names_whose_place_was_kept(told: Project, receiver: Receiver, tmp_path: Path) -> None:
     webhook(told, receiver)
     ana, ben = told.ana, told.join("ben")
     env = {**os.environ, **ana.env, "PRP_NOTIFY_SECRET": receiver.pair}
     words = [sys.executable, "-m", "prpgate", "notify", "run", "--json"]
-    runs = subprocess.Popen(words, cwd=ana.path, env=env, stdout=subprocess.PIPE, text=True)
+    with open(tmp_path / "rows", "w") as out:
+        runs = subprocess.Popen(words, cwd=ana.path, env=env, stdout=out)
+
+    def rows() -> list[tuple[str, str]]:
+        found = [json.loads(line) for line in (tmp_path / "rows").read_text().splitlines()]
+        return [(r["event"], r["outcome"]) for r in found if r["event"] == "your-turn"]
+
     try:
         until(lambda: status(ben)["deliverer"], "it runs")
         go = told.folder / "go"
@@ -138,11 +144,11 @@ def test_your_turn_names_whose_place_was_kept(told: Project, receiver: Receiver)
         until(lambda: "your-turn" in events(receiver), "ben is told")
         (said,) = (g.said for g in receiver.got if g.said["event"] == "your-turn")
         assert (said["agent"], said["lane"]) == ("ben", "main")
+        until(rows, "it says so")
     finally:
         runs.terminate()
-        out, _ = runs.communicate(timeout=20)
-    rows = [json.loads(line) for line in out.splitlines()]
-    assert [(r["event"], r["outcome"]) for r in rows if r["event"] == "your-turn"] == [("your-turn", "told")]
+        runs.wait(20)
+    assert rows() == [("your-turn", "told")]
 
 
 def test_a_command_needs_permission_and_only_the_lanes_counts(told: Project, tmp_path: Path) -> None:

@@ -101,6 +101,12 @@ def test_a_resource_that_changes_is_told_of_after_a_handshake(project: Project) 
             project.ana.prp("lane", "close", "--reason", "why")
             assert await asyncio.wait_for(came.get(), 10) == "prp://lane/main"
             assert came.empty()
+            await client.subscribe_resource("prp://prp/P2-040")
+            with prpgate.connect(str(project.ana.path)) as own:
+                store = own.session.store()
+                store.redis.hset(store.keys.claims, "P2-040", "{")  # damaged: what it is about is told all the same
+                store.redis.xadd(store.keys.events, {"event": "note", "prp": "P2-040", "agent": "x", "detail": ""})
+            assert await asyncio.wait_for(came.get(), 10) == "prp://prp/P2-040"
 
     play(work())
 

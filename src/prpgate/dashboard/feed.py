@@ -11,12 +11,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError
-
 from .. import events
 from ..errors import StoreDown, UserError
 from ..messages import dashboard as say
-from ..store.client import connect
+from ..store.client import UNREADABLE, connect
 from .board import Board
 from .cursor import NOTHING, PRPS, stream_of
 from .fanout import Frame
@@ -37,8 +35,6 @@ BLOCK_S = 2.0  # at most: and how soon a lane that was never used before, or an 
 GAP_S = 0.03  # between two frames: what comes meanwhile goes into one
 PAGE = 500  # events of one stream at once
 MAILBOXES = 200  # that are listened to, so that unread messages show
-# What reading a value raises that no version of ours has written; the last: what a script that reads it does.
-ODD = (ValueError, LookupError, TypeError, ResponseError)
 
 
 def frame(name: str, data: object, cursor: Cursor | None = None, *, moves: bool = False) -> Frame:
@@ -82,10 +78,10 @@ class Feed:
                     return
                 self._away(e)
                 self._come_back()
-            except (*ODD, OSError) as e:
+            except (*UNREADABLE, OSError) as e:
                 if self._stopping.is_set():  # its connection was closed while it waited
                     return
-                if not isinstance(e, ODD):
+                if not isinstance(e, UNREADABLE):
                     raise
                 self._say(connected=False, message=say.unreadable(e), next_action="prp doctor")
                 self._stopping.wait(BLOCK_S)  # and then once more: somebody may have mended it

@@ -106,6 +106,7 @@ class Changes(InMemorySubscriptionBus):
 def _about(session: Any, event: Event) -> list[str]:
     """The resources that an event is about: a lane, or a PRP by all of its ids."""
     from .. import prps
+    from ..store.client import UNREADABLE
 
     if event.lane is not None:
         return [lane_uri(event.lane)]
@@ -113,6 +114,6 @@ def _about(session: Any, event: Event) -> list[str]:
         return []
     try:
         found = prps.read_some(session.store(), [event.prp]).prps.get(event.prp)
-    except StoreDown:  # it has just gone; the next wait finds it out
+    except (StoreDown, *UNREADABLE):  # it has just gone, which the next wait finds out; or it is damaged
         found = None
     return [prp_uri(i) for i in (found.ids if found else (event.prp,))]

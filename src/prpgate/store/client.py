@@ -46,6 +46,8 @@ OPTIONS = (
     *("ssl_password", "ssl_min_version", "ssl_ciphers"),
 )
 CLOSED_TO_US = (redis.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError)
+# What reading a value raises that no version of ours has written; the last: what a script that reads it does.
+UNREADABLE = (ValueError, LookupError, TypeError, exceptions.ResponseError)
 # The server is there but takes no writes: full, a replica, a failing disk, a cluster or failover under way.
 NOT_WRITABLE = (redis.ReadOnlyError, exceptions.OutOfMemoryError)
 NOT_NOW = ("MISCONF", "NOREPLICAS", "OOM", "READONLY", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "LOADING")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
+from functools import partial
 
 import pytest
 
@@ -12,6 +12,7 @@ from prpgate.commit_message import message_ids
 from prpgate.config import DEFAULT_ID_PATTERN
 from prpgate.errors import UserError
 from prpgate.id_pattern import inside, slow
+from tests.effort import effort
 
 USUAL = [
     DEFAULT_ID_PATTERN,
@@ -58,18 +59,16 @@ def test_a_usual_pattern_is_taken_and_quick(pattern: str) -> None:
     assert settings.parse(toml(pattern), "prp.toml").id_pattern == pattern
     for letter in ("a", "A", "1", "-", "a-", "A-", "1.", "P1-003 ", "\xe9"):
         subject = letter * (10_000 // len(letter)) + "!"
-        begin = time.process_time()
-        message_ids(f"feat({subject}): x\n\n{subject}\n\nPrp: {subject}\n", pattern)
-        assert time.process_time() - begin < 1, letter
+        message = f"feat({subject}): x\n\n{subject}\n\nPrp: {subject}\n"
+        assert effort(partial(message_ids, message, pattern), 20) < 20, letter
 
 
 @pytest.mark.parametrize("pattern", ENDLESS)
 def test_an_endless_pattern_is_refused_before_it_is_used(pattern: str) -> None:
-    begin = time.process_time()
+    assert effort(lambda: slow(pattern), 20) < 20
     assert slow(pattern)
     with pytest.raises(UserError) as e:
         settings.parse(toml(pattern), "prp.toml")
-    assert time.process_time() - begin < 1
     assert e.value.code == "config" and "id_pattern" in e.value.message
 
 
@@ -77,9 +76,8 @@ def test_what_is_taken_at_its_worst_is_quick_because_words_are_short() -> None:
     for pattern in (r"a*a*a*a*x", r"a?a?[a-z]*a*x", r"\w*\w*\w*-"):
         assert not slow(pattern)
         for subject in ("a" * 10_000, "a" * 63 + " ", ("a" * 63 + " ") * 150, "a." * 5_000):
-            begin = time.process_time()
-            message_ids(f"{subject}\n\n{subject}", pattern)
-            assert time.process_time() - begin < 10, (pattern, subject[:70])
+            message = f"{subject}\n\n{subject}"
+            assert effort(partial(message_ids, message, pattern), 200) < 200, (pattern, subject[:70])
 
 
 def test_words_are_cut_where_they_always_were() -> None:

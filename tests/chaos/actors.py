@@ -57,7 +57,7 @@ class Actor:
         if self.over:
             raise Ended
         given = {**os.environ, **self.stage.env, "PRP_AGENT": self.clone.agent, **(env or {})}
-        path = self.clone.path.parent / f"out-{self.clone.agent}"
+        path = self.clone.path.parent / f"out-{self.clone.agent}-{self.number}"  # CI may run twice at once
         with open(path, "w+b") as out:
             self.process = subprocess.Popen(
                 words,
@@ -160,9 +160,10 @@ class Actor:
         self.push("--force", tries=1)
 
     def rewind(self) -> None:
-        """Round the hooks, from an older base: the branch loses what landed last."""
+        """Round the hooks, from an older base: the branch loses what landed last, but never the set-up itself."""
         self.tidy()
-        self.git("reset", "-q", "--hard", "HEAD~1")
+        if self.head() != self.stage.first:
+            self.git("reset", "-q", "--hard", "HEAD~1")
         self.work()
         head = self.head()
         self.forced.append(head)

@@ -95,11 +95,11 @@ def test_the_live_state_follows_a_landing_without_client_hooks(guarded: Guarded)
 
 
 def test_a_lock_that_would_expire_during_the_transfer_is_extended_as_it_is_accepted(tmp_path: Path) -> None:
-    project = Guarded(tmp_path, settings={"[lane]\n": "[lane]\nlease = 4\n"})
+    project = Guarded(tmp_path, settings={"[lane]\n": "[lane]\nlease = 7\n"})
     head = project.ana.commit_files("slow", {"s.txt": "s"})
     lease = busy(project, "ana", head).lease
-    time.sleep(2.5)
-    project.remote_hook("update", "#!/bin/sh\nsleep 2.5\n")  # after pre-receive, before the ref moves
+    time.sleep(4)
+    project.remote_hook("update", "#!/bin/sh\nsleep 3.5\n")  # after pre-receive, before the ref moves
     project.ana.git("push", "-q", "--no-verify")
     project.quiet()
     assert lease.left_s < 0

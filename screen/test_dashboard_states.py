@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import expect
@@ -116,6 +117,7 @@ def test_a_card_says_all_of_a_prp_and_filters_choose(
     for words in ("Search across projects", "P1", "ben", "design", "lease", "left"):
         expect(card("P1-040")).to_contain_text(words)
     expect(card("P1-040").locator(".age time")).to_have_attribute("data-mode", "for")
+    expect(card("P1-040").locator(".lease")).to_have_text(re.compile(r"^lease \d+ s, \d[\w ]* left$"))
     expect(card("P2-040")).to_contain_text("waits for P1-040")
     expect(card("P1-020")).to_contain_text("blocked: the old queue is full")
     expect(card("P1-020")).to_contain_text("waits for P1-030")

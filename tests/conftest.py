@@ -27,6 +27,10 @@ settings.register_profile("same", derandomize=True, deadline=None, suppress_heal
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("same")
 
+# It is noon where the tests are, whenever they run: what was an hour ago, or will be, is of today.
+os.environ["TZ"] = f"TEST{time.gmtime().tm_hour - 12:+d}"
+time.tzset()
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:

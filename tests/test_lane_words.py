@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from prpgate.job import QUEUED, Job, Outcome
 from prpgate.lane_state import INTENT, RECONCILING, Holder, LaneState
 from prpgate.messages.land import again, next_action
-from prpgate.messages.lane import held
+from prpgate.messages.lane import clock, held
 
 PLAIN = Job("main", "main", "1" * 40, True, None)
 
@@ -40,3 +42,18 @@ def test_who_asks_the_remote(looker: str | None, said: str) -> None:
     refusal = held(state, 1, 120_000)
     assert f"and {said}. " in refusal.message
     assert refusal.next_action == 'prp lock break main --fence 7 --reason "why"'
+
+
+# --- times -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("in_s", "form"),
+    [
+        (60, r"\d\d:\d\d:\d\d"),
+        (3600, r"\d\d:\d\d"),
+        (-3600, r"\d\d:\d\d"),
+        (13 * 3600, r"[A-Z]\w\w \d\d [A-Z]\w\w \d\d:\d\d"),
+        (-13 * 3600, r"[A-Z]\w\w \d\d [A-Z]\w\w \d\d:\d\d"),
+    ],
+)
+def test_a_time_of_another_day_comes_with_its_day(in_s: float, form: str) -> None:
+    assert re.fullmatch(form, clock(in_s))

@@ -100,7 +100,7 @@ def seen(**more: Any) -> Overview:
 def text(rows: list[top_page.Row]) -> str:
     """The screen without its styles, trailing spaces and times of day."""
     lines = ["".join(t for t, _ in row).rstrip() for row in rows]
-    return re.sub(r"\b\d\d:\d\d(:\d\d)?\b", "HH:MM", re.sub(r"\w{3} \d\d \w{3} HH", "HH", "\n".join(lines)))
+    return re.sub(r"\b\d\d:\d\d(:\d\d)?\b", "HH:MM", "\n".join(lines))
 
 
 def shown(one: Overview, size: tuple[int, int], view: View | None = None, later_s: float = 0) -> str:

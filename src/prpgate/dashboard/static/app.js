@@ -1388,7 +1388,14 @@ function lease(p) {
   if (p.lease) {
     return p.lease.suspect
       ? chip("warn", mark("warn"), "suspect ", time(p.lease.until, "for"))
-      : h("span.lease", null, "lease ", time(p.lease.until, "left"));
+      : h(
+          "span.lease",
+          null,
+          "lease ",
+          p.claim ? time(p.claim.since, "for") : null,
+          p.claim ? ", " : null,
+          time(p.lease.until, "left"),
+        );
   }
   return p.status === "in_progress" ? h("span.faint", null, "no claim") : null;
 }

@@ -40,9 +40,19 @@ def sentence(error: BaseException, path: str) -> str:
     return f"prp: this is a fault in prpgate: {type(error).__name__}: {error}\nThe details are in {path}"
 
 
-def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def is_interrupt(error: BaseException) -> bool:
+    """Ctrl-C, or what CPython made of it: one that strikes while a class is built may come as a RuntimeError."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def hook(_: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """For sys.excepthook in hooks: git sees exit code 1 and stops, the person sees two lines."""
-    if issubclass(kind, KeyboardInterrupt):
+    if is_interrupt(error):
         Output().note("prp: stopped")
         return
     Output().note(sentence(error.with_traceback(trace), record(error)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from typing import TYPE_CHECKING, Self
 
@@ -25,7 +26,8 @@ class Grip:
         self.config, self.root, self.url, self.lease = config, root, url, lease
         self.ended: Lost | None = None  # somebody or something ended the hold
         self.state: LaneState | None = None  # the lane, as of the last renewal
-        self._stop = threading.Event()
+        # An Event has a lock that an interrupt can leave locked; what C puts here is there or is not.
+        self._stop: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._renew, name="renew", daemon=True)
 
     def __enter__(self) -> Self:
@@ -34,7 +36,7 @@ class Grip:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
+        self._stop.put(None)
         self._thread.join(STORE_S + 1)
 
     def lost(self) -> bool:
@@ -45,11 +47,18 @@ class Grip:
         """Is the lane held for at least so long from now?"""
         return self.ended is None and self.lease.left_s >= seconds
 
+    def _stopped(self, within_s: float) -> bool:
+        try:
+            self._stop.get(timeout=within_s)
+        except queue.Empty:
+            return False
+        return True
+
     def _renew(self) -> None:
         from .store.client import connect
 
         store: Store | None = None
-        while not self._stop.wait(self.config.times.lease_ms / 3000):
+        while not self._stopped(self.config.times.lease_ms / 3000):
             try:
                 store = store or connect(self.config, self.root, url=self.url, timeout_s=STORE_S, start=False)
                 answer = MergeLock(store, self.lease.lane, self.config.times).renew(self.lease)

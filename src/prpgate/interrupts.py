@@ -37,9 +37,13 @@ def no_more() -> None:
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
     """Both wait until what runs inside is done. Processes and threads that start inside are spared too: a terminal
-    sends Ctrl-C to every process of the group, and git must not die while it removes what we made."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _BOTH)
+    sends Ctrl-C to every process of the group, and git must not die while it removes what we made.
+
+    A thread that was started outside takes the signal in this one's stead: none may be. One that came just before is
+    raised by the call that blocks, which has blocked by then."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _BOTH)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

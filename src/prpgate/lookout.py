@@ -4,7 +4,9 @@ the host about it, in a thread with a connection of its own. The next two stand 
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
 from . import waiting
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from .store.client import Store
 
 STORE_S = 5.0
+TICK_S = 1.0
 STAND_BY = 3  # waiters that look, or would if those before them do not
 
 
@@ -37,16 +40,18 @@ class Lookout:
     def __init__(self, config: Config, root: str, url: str | None, lane: str, who: Who, ears: Ears) -> None:
         self.config, self.root, self.url = config, root, url
         self.lane, self.ticket, self.agent, self.ears = lane, who.ticket, who.agent, ears
-        self._wanted, self._over = threading.Event(), threading.Event()
-        self._first = False
+        # No Event: it has a lock that an interrupt can leave locked, and the thread would keep the process for ever.
+        self._wanted = self._over = self._first = False
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._waiter = threading.current_thread()
         self._thread = threading.Thread(target=self._watch, name="lookout")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._wanted.set()
+        self._over = True
+        self._bell.put(None)
 
     def wait(
         self, lock: MergeLock, who: Who, *, max_wait_s: float, on_change: Callable[[Queued], bool | None], fixer: bool
@@ -59,20 +64,33 @@ class Lookout:
         s = answer.state
         observed = self.config.ci_observe == "status" and s.phase in (LANDED, SMOKING)
         if not (observed or s.redispatch_due):  # a landing that waits may be of another gate than prp.toml has by now
-            self._wanted.clear()
+            self._wanted = False
             return
         there = [p.id for p in s.queue if p.kind == WAITING][:STAND_BY]
         if self.ticket not in there:
-            self._wanted.clear()
+            self._wanted = False
             return
         self._first = there[0] == self.ticket
-        self._wanted.set()
-        if self._thread.ident is None and not self._over.is_set():
+        if not self._wanted:
+            self._wanted = True
+            self._bell.put(None)
+        if self._thread.ident is None and not self._over:
             with held_back():  # interrupts are for the thread that can clean up
                 self._thread.start()
 
     def _tell(self, text: str) -> None:
         self.ears.line("ci", text)
+
+    def _rest(self, seconds: float) -> bool:
+        """Sleep so long and then until a look is wanted. False: it is over, or the waiter is gone without a word, as
+        when an interrupt struck before `__exit__` could say one."""
+        until = time.monotonic() + seconds
+        while not self._over and self._waiter.is_alive():
+            if self._wanted and time.monotonic() >= until:
+                return True
+            with contextlib.suppress(queue.Empty):
+                self._bell.get(timeout=min(TICK_S, max(0.0, until - time.monotonic()) if self._wanted else TICK_S))
+        return False
 
     def _watch(self) -> None:
         from .observing import STANDING, Observer
@@ -81,10 +99,7 @@ class Lookout:
         store: Store | None = None
         observer: Observer | None = None
         pause_s = 0.0 if self._first else 2.0 * self.config.ci_poll_s  # the first is the one to look
-        while not self._over.wait(pause_s):
-            self._wanted.wait()
-            if self._over.is_set():
-                break
+        while self._rest(pause_s):
             pause_s = float(self.config.ci_poll_s)
             try:
                 if observer is None:

@@ -101,7 +101,7 @@ def post(url: str, secret: str, event: str, cause: str, body: bytes, *, deadline
     finally:
         if alarm and ending:
             alarm.cancel()
-            alarm.join()
+            alarm.join(1)  # it is cancelled, or at its end
             ending.close()
         connection.close()
     if 200 <= status < 300:

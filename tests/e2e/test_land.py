@@ -483,7 +483,8 @@ def test_interrupted_at_any_moment_nothing_is_left_and_the_exit_code_is_true(pro
         done = end(process)
         codes.append(done.code)
         landed = subject in project.subjects()
-        assert done.code in ((0,) if landed else (130, 5, -number)), (n, landed, done)
+        # An interrupt inside of an import may make CPython end itself by SIGINT, at its very end, whichever it was.
+        assert done.code in ((0,) if landed else (130, 5, -number, -signal.SIGINT)), (n, landed, done)
         assert "Traceback" not in done.err or done.code == -number, done
         nothing_left(project.ana)
         # Git at the remote is this machine's here, and is ended with the push: what it leaves when it is killed.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import queue
 import shutil
 import sys
 import threading
@@ -21,6 +23,7 @@ from ..refusal import save_refusal
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
     from typing import Any, Self
 
     from ..host import Host
@@ -32,17 +35,17 @@ REDRAW_S = 1.0
 
 
 class Live:
-    """What is going on, once it takes long enough: a line on each change, on a terminal one line that is rewritten."""
+    """What is going on, once it takes long enough: a line on each change, on a terminal one line that is rewritten.
+
+    A thread writes all of it. What it is told goes through a queue that C keeps: a lock of Python's can stay locked
+    when Ctrl-C strikes, and the end would be waited for in vain.
+    """
 
     def __init__(self, lane: str, out: Output) -> None:
         self.lane, self.out = lane, out
         self.terminal = sys.stderr.isatty()
-        self.now: Stage | None = None
-        self.shown: Stage | None = None
-        self.since = time.monotonic()
-        self._changed = threading.Condition()
-        self._done = False
-        self._thread = threading.Thread(target=self._draw, name="progress", daemon=True)
+        self._told: queue.SimpleQueue[tuple[Stage, float] | str | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
         with held_back():
@@ -50,37 +53,47 @@ class Live:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._done = True
-            self._changed.notify()
+        self._told.put(None)
         self._thread.join()
 
     def stage(self, now: Stage) -> None:
-        with self._changed:
-            self.now, self.since = now, time.monotonic()
-            self._changed.notify()
+        self._told.put((now, time.monotonic()))
 
     def line(self, step: str, text: str) -> None:
-        with self._changed:
-            self.out.note(f"{step} | {text}")
+        self._told.put(f"{step} | {text}")
 
-    def _draw(self) -> None:
-        with self._changed:
-            every_s = REDRAW_S if self.terminal else None
-            self._changed.wait_for(lambda: self._done, QUIET_S)
-            while not self._done:
-                if self.now and self.terminal:  # a longer line would wrap, and could not be taken back
-                    line = say.stage(self.lane, self.now, time.monotonic() - self.since)
+    def _write(self) -> None:
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more: what is under way goes on
+            self._write_until_over()
+
+    def _write_until_over(self) -> None:
+        now: tuple[Stage, float] | None = None
+        shown: tuple[Stage, float] | None = None
+        quiet_until = time.monotonic() + QUIET_S
+        while True:
+            quiet_s = quiet_until - time.monotonic()
+            if now and quiet_s <= 0:
+                if self.terminal:  # a longer line would wrap, and could not be taken back
+                    line = say.stage(self.lane, now[0], time.monotonic() - now[1])
                     self.out.progress(line[: shutil.get_terminal_size().columns - 1])
-                elif self.now and self.now != self.shown:
-                    self.out.note(say.stage(self.lane, self.now))
-                self.shown = self.now
-                self._changed.wait_for(lambda: self._done or self.now is not self.shown, every_s)
+                elif shown is None or now[0] != shown[0]:
+                    self.out.note(say.stage(self.lane, now[0]))
+                shown = now
+            wait_s = quiet_s if quiet_s > 0 else REDRAW_S
+            with contextlib.suppress(queue.Empty):
+                told = self._told.get(timeout=wait_s)
+                while True:  # of what came meanwhile, every line and the last stage
+                    if told is None:
+                        return
+                    if isinstance(told, str):
+                        self.out.note(told)
+                    else:
+                        now = told
+                    told = self._told.get_nowait()
 
 
 def land(args: argparse.Namespace, out: Output) -> int:
     # Importing redis-py takes as long as what git is asked meanwhile; done side by side they cost one of them.
-    threading.Thread(target=importlib.import_module, args=("prpgate.store.client",), daemon=True).start()
     session = ops.Session(url=args.redis_url)
     job, host = None, None
     try:
@@ -88,12 +101,14 @@ def land(args: argparse.Namespace, out: Output) -> int:
         if args.pr is not None or (session.config.via == "pr" and args.revert is None):
             host, job = _pull(session, args)
         else:
-            job = landing.job(
-                *(session.repo, session.config, args.from_branch, _prp(session, args.prp)),
-                revert=args.revert,
-                hotfix=args.hotfix,
-                reason=args.reason,
-            )
+            prp = _prp(session, args.prp)
+            with _loading():
+                job = landing.job(
+                    *(session.repo, session.config, args.from_branch, prp),
+                    revert=args.revert,
+                    hotfix=args.hotfix,
+                    reason=args.reason,
+                )
         remote = session.config.remote
         if session.repo.remote_url(remote) is None and "/" not in remote:  # a path can be fetched from as it is
             raise say.no_remote(remote)
@@ -126,6 +141,22 @@ def land(args: argparse.Namespace, out: Output) -> int:
     finally:
         session.close()
     return _say(done, out)
+
+
+@contextlib.contextmanager
+def _loading() -> Iterator[None]:
+    """Importing redis-py takes as long as what git is asked meanwhile; done side by side they cost one of them.
+
+    Interrupts wait until both are done: one that strikes while two threads import leaves Python's import lock locked,
+    and the other thread, and who waits for it, stand still for ever.
+    """
+    with held_back():
+        thread = threading.Thread(target=importlib.import_module, args=("prpgate.store.client",), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
 
 
 def _pull(session: ops.Session, args: argparse.Namespace) -> tuple[Host, landing.Job]:

@@ -132,6 +132,12 @@ def _keep(error: UserError) -> None:
         return
 
 
+def _stopped(out: Output) -> int:
+    with contextlib.suppress(OSError):  # the terminal may be what went away
+        out.note("prp: stopped")
+    return INTERRUPTED
+
+
 def run(argv: Sequence[str] | None = None) -> int:
     """Entry point: the only place that catches everything."""
     argv = sys.argv[1:] if argv is None else argv
@@ -144,9 +150,7 @@ def run(argv: Sequence[str] | None = None) -> int:
             _keep(e)
         return e.exit_code
     except KeyboardInterrupt:
-        with contextlib.suppress(OSError):  # the terminal may be what went away
-            out.note("prp: stopped")
-        return INTERRUPTED
+        return _stopped(out)
     except BrokenPipeError:
         # The reader went away (`prp list | head`): not our fault, and nothing to say to nobody.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -154,6 +158,8 @@ def run(argv: Sequence[str] | None = None) -> int:
     except Exception as e:  # noqa: BLE001 - the one boundary
         from .. import faults
 
+        if faults.is_interrupt(e):
+            return _stopped(out)
         path = faults.record(e)
         if out.json:
             out.refuse(UserError(f"a fault in prpgate: {inert(e)}", code="bug", hint=f"The details are in {path}"))

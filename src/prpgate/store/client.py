@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ..errors import StoreDown, UsageError, UserError
+from ..interrupts import held_back
 from ..messages import store as say
 from . import discover, embedded, folders, scripts
 from .discover import Place, redact
@@ -367,7 +368,8 @@ def _within(timeout_s: float, do: Callable[[], T]) -> T:
         except BaseException as e:  # noqa: BLE001 - carried to the caller, whatever it is
             result.set_exception(e)
 
-    threading.Thread(target=work, name="prp-connect", daemon=True).start()
+    with held_back():  # interrupts are for the thread that can clean up
+        threading.Thread(target=work, name="prp-connect", daemon=True).start()
     return result.result(timeout_s)
 
 

@@ -82,6 +82,13 @@ def test_what_is_told_of_a_landing_leaves_nothing_locked(capsys: pytest.CaptureF
     everywhere(once)
 
 
+def test_what_is_told_after_the_end_is_said_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with Live("main", Output()) as live:
+        pass
+    live.line("ci", "main: red")
+    assert capsys.readouterr().err == "ci | main: red\n"
+
+
 def test_a_grip_ends_wherever_it_is_struck() -> None:
     def once(at: int) -> bool:
         grip = Grip(CONFIG, "/", None, Lease("main", 1, "h", 60_000, 60_000, 0.0))

@@ -45,6 +45,7 @@ class Live:
         self.lane, self.out = lane, out
         self.terminal = sys.stderr.isatty()
         self._told: queue.SimpleQueue[tuple[Stage, float] | str | None] = queue.SimpleQueue()
+        self._over = False
         self._thread = threading.Thread(target=self._write, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
@@ -55,12 +56,23 @@ class Live:
     def __exit__(self, *_: object) -> None:
         self._told.put(None)
         self._thread.join()
+        self._over = True
+        self._say_the_rest()
 
     def stage(self, now: Stage) -> None:
         self._told.put((now, time.monotonic()))
 
     def line(self, step: str, text: str) -> None:
         self._told.put(f"{step} | {text}")
+        if self._over:  # a look at the host that goes on beside the end of the landing
+            self._say_the_rest()
+
+    def _say_the_rest(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                told = self._told.get_nowait()
+                if isinstance(told, str):
+                    self.out.note(told)
 
     def _write(self) -> None:
         with contextlib.suppress(OSError, ValueError):  # nobody reads it any more: what is under way goes on

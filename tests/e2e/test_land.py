@@ -63,7 +63,12 @@ def begin(clone: Clone, *args: str) -> subprocess.Popen[str]:
 
 
 def end(process: subprocess.Popen[str], timeout: float = 60) -> Result:
-    out, err = process.communicate(timeout=timeout)
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise AssertionError(f"still there after {timeout} s, and had said: {out}{err}") from None
     return Result(process.returncode, out, err)
 
 
@@ -122,7 +127,7 @@ def test_eight_clones_land_at_once(project: Project) -> None:
         clone.commit_files(f"work of {clone.agent}", {f"{clone.agent}.txt": clone.agent})
     log = pausing(project, 0.2)
     processes = [begin(c, "--json") for c in clones]
-    done = [end(p, 120) for p in processes]
+    done = [end(p) for p in processes]
     assert [d.code for d in done] == [0] * 8, done
     answers = [answer(d) for d in done]
     assert all(a["landed"] and a["state"] == "landed" for a in answers)
